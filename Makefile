@@ -1,0 +1,58 @@
+# Two verbs do everything on a fresh machine: `make serve` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+DATA   ?= ./rushes-data
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test lint docs lock bench sheets clean
+
+help:  ## print the verbs
+	@awk -F ':.*##' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Rushes needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Say which: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "python3 -m venv failed: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.python requirements.lock pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+	@touch $@
+
+install: $(VENV)/.installed  ## make the virtual environment and install from the lock
+
+serve: $(VENV)/.installed  ## install and start; prints the URL, the key and a first curl
+	@exec $(BIN)/rushes serve --data $(DATA)
+
+test: $(VENV)/.tested lint  ## install and run all tests
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(VENV)/.tested  ## format, style, types and import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.tested  ## write the generated pages of docs/
+	$(BIN)/python -m tools.docs
+
+bench: $(VENV)/.tested  ## measure, each figure beside its peer or limit
+	$(BIN)/python -m bench
+
+sheets: $(VENV)/.tested  ## contact sheets of the animatic engine in out/sheets
+	$(BIN)/python -m tools.sheets
+
+lock: $(VENV)/.tested  ## resolve the locks anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header pyproject.toml --extra test -c requirements.lock -o requirements-test.lock
+
+clean:  ## remove the virtual environment and caches, never data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
