@@ -25,7 +25,9 @@ RushesError
 │   └── WorkerLost            studio or worker died or hung            retryable
 ├── Cancelled                 raised inside an engine to unwind; not a failure
 ├── LeaseLost                 the request is no longer ours: stop, nothing we write is kept
+├── LedgerUnavailable   503  nothing was written; the same call may succeed later
 └── SetupError                the operator must act: settings, cards, data folder, disk
+    └── DiskFull              the attempt waits for space, no failure is counted
 """
 
 from __future__ import annotations
@@ -200,5 +202,16 @@ class LeaseLost(RushesError):
         self.request_id = request_id
 
 
+class LedgerUnavailable(RushesError):
+    """The database could not write or read now (full disk, lost connection). Nothing of the call was kept."""
+
+    retryable = True
+    status_hint = 503
+
+
 class SetupError(RushesError):
     pass
+
+
+class DiskFull(SetupError):
+    advice = "Free space on the volume of the data folder; the request is tried again."
