@@ -1,0 +1,124 @@
+"""One job, from its staged picture to files that may be shown: the order of things, and nothing else.
+
+It runs inside the studio, because frames never cross a process. Everything it writes lies in the job's own folder,
+which the worker made and removes.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any
+
+import av
+import msgspec
+
+from rushes.core.errors import BadOutput
+from rushes.core.request import Outcome, Phase
+from rushes.engines.base import Clip, Control, Engine, FileClip, FrameClip, Plan
+from rushes.media import provenance
+from rushes.media.encode import write_video
+from rushes.media.inputs import load_picture
+from rushes.media.inspect import Inspection, inspect
+from rushes.media.thumbnail import Preview, Thumbnail
+from rushes.worker.messages import Job
+
+VIDEO, THUMBNAIL, PREVIEW = "video.mp4", "thumbnail.jpg", "preview.mp4"
+
+
+def make(job: Job, engine: Engine, control: Control) -> Outcome:
+    """Picture in → render → encode → thumbnail, preview and inspection in one pass → mark.
+
+    The outcome names files of the job's folder. Raises what the engine raises, `BadImage` and `BadOutput`.
+    """
+    folder = Path(job.folder)
+    image = load_picture((folder / job.image).read_bytes()) if job.image else None
+    plan = engine.plan(job.shot, None if image is None else (image.shape[1], image.shape[0]))
+    clip = engine.render(job.shot, plan, image, control, folder)
+    encode(clip, plan, folder / VIDEO, control)
+    found = look(clip.plan, folder, control)
+    mark(clip, folder)
+    return account(job, engine, clip, found, folder / VIDEO)
+
+
+def encode(clip: Clip, plan: Plan, path: Path, control: Control) -> None:
+    """Bring the clip to the MP4 at `path`: a finished file as it is, frames through the encoder."""
+    if isinstance(clip, FileClip):
+        _require(clip, plan)
+        clip.path.replace(path)
+        return
+    with closing(clip):
+        _require(clip, plan)
+        phase = Phase.RENDER if clip.lazy else Phase.ENCODE
+        write_video(
+            clip.frames,
+            path,
+            width=plan.width,
+            height=plan.height,
+            fps=plan.fps,
+            count=plan.frames,
+            audio=clip.audio,
+            on_frame=lambda drawn: control.progress(phase, drawn / plan.frames),
+        )
+
+
+def look(plan: Plan, folder: Path, control: Control) -> Inspection:
+    """Decode the video once: verify it, and make thumbnail and preview from what is seen."""
+    size = {"width": plan.width, "height": plan.height, "fps": plan.fps, "frames": plan.frames}
+    sinks = (
+        Thumbnail(folder / THUMBNAIL, frames=plan.frames),
+        Preview(folder / PREVIEW, **size),
+        Onlooker(plan, control),
+    )
+    return inspect(folder / VIDEO, **size, sound=plan.sound, sinks=sinks)
+
+
+def mark(clip: Clip, folder: Path) -> None:
+    """Say in the files that a machine made them. A signed file says so already, and would lose its signature."""
+    signed = isinstance(clip, FileClip) and clip.signed
+    for name in (PREVIEW,) if signed else (VIDEO, PREVIEW):
+        provenance.mark_video(folder / name, source=clip.report.source)
+    provenance.mark_image(folder / THUMBNAIL, source=clip.report.source)
+
+
+def account(job: Job, engine: Engine, clip: Clip, found: Inspection, video: Path) -> Outcome:
+    """What was made and measured, under the names of the job's files."""
+    said = clip.report
+    report = {**said.details, "understood": said.understood, "ignored": said.ignored}
+    return Outcome(
+        video=VIDEO,
+        thumbnail=THUMBNAIL,
+        preview=PREVIEW,
+        width=clip.plan.width,
+        height=clip.plan.height,
+        fps=clip.plan.fps,
+        frames=clip.plan.frames,
+        seconds=clip.plan.seconds,
+        size=video.stat().st_size,
+        sound=clip.plan.sound,
+        seed=job.shot.seed,
+        engine=engine.name,
+        sha256=provenance.file_sha256(video),
+        report=msgspec.to_builtins(report),
+        measured=found.measured,
+        warnings=[*said.warnings, *found.warnings],
+    )
+
+
+class Onlooker(nullcontext[Any]):
+    """A sink that only reports how far the inspection has come, and lets a cancel through."""
+
+    def __init__(self, plan: Plan, control: Control) -> None:
+        super().__init__(self)
+        self._frames = plan.frames
+        self._control = control
+
+    def see(self, index: int, frame: av.VideoFrame) -> None:
+        self._control.progress(Phase.INSPECT, index / self._frames)
+
+
+def _require(clip: Clip, plan: Plan) -> None:
+    """An upstream may choose size and frame rate; nobody may change the length or the sound."""
+    kept = (clip.plan.seconds, clip.plan.sound) == (plan.seconds, plan.sound)
+    if not kept or (isinstance(clip, FrameClip) and clip.plan != plan):
+        raise BadOutput(f"the engine delivered {clip.plan} where it had planned {plan}")

@@ -1,0 +1,262 @@
+"""The worker: takes one request after the other from the ledger and turns each into files in the store.
+
+It is written to be killed. The ledger knows every attempt and counts its lease down; the job's files lie in a folder
+that anybody may sweep; results carry the fence in their keys. So nothing here cleans up after a crash: the next
+worker takes over, and what this one still writes is refused. What the loop owes is to stop: at once when the lease is
+lost, within the drain when told to, and not to burn requests while its own disk or the ledger is in trouble.
+"""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from rushes.core.clock import SYSTEM_CLOCK, Clock
+from rushes.core.errors import (
+    AttemptError,
+    BadImage,
+    Cancelled,
+    DiskFull,
+    InputError,
+    LeaseLost,
+    RushesError,
+    SetupError,
+)
+from rushes.core.request import Lease, Outcome, Phase
+from rushes.engines.base import make_engine
+from rushes.ledger.queue import Ledger
+from rushes.store.base import Store
+from rushes.worker.heart import Heart
+from rushes.worker.messages import Job
+from rushes.worker.studios import EngineChoice, Studio, Studios
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
+
+
+class Worker:
+    """One worker process' loop: `run` in one thread, `stop` from any.
+
+    `engines` names the engine of every card it serves; `warm` the cards whose engines are loaded at start. `work` is
+    the folder of the jobs' scratch folders. `beat_seconds` apart it renews its lease; at `stop` it may go on for
+    `drain_seconds`. Raises `SetupError` when a card's engine is not installed or refuses its options.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        engines: Mapping[str, EngineChoice],
+        studios: Studios,
+        *,
+        name: str,
+        work: Path,
+        warm: Sequence[str] = (),
+        beat_seconds: float = 2.0,
+        drain_seconds: float = 10.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.name = name
+        self._ledger = ledger
+        self._store = store
+        self._engines = dict(engines)
+        self._footprints = {
+            card: make_engine(choice.name, choice.options).footprint()
+            for card, choice in self._engines.items()
+        }
+        self._studios = studios
+        self._work = work
+        self._warm = warm
+        self._beat_seconds = beat_seconds
+        self._drain_seconds = drain_seconds
+        self._clock = clock
+        self._resident: str | None = None
+        self._studio: Studio | None = None
+        self._pause = FIRST_PAUSE
+        self._stopping = threading.Event()
+        self._releasing = threading.Event()
+        self._waiter = ledger.waiter()
+
+    def run(self) -> None:
+        """Work until stopped. All studios have ended when it returns."""
+        log.info("worker started", worker=self.name, cards=sorted(self._engines))
+        try:
+            self._warm_up()
+            while not self._stopping.is_set():
+                self._next()
+        finally:
+            self._studios.close()
+            self._waiter.close()
+            log.info("worker stopped", worker=self.name)
+
+    def stop(self) -> None:
+        """Claim no more, and end the running attempt within the drain; a second call gives it back at once."""
+        if self._stopping.is_set():
+            self._release_now()
+            return
+        self._stopping.set()
+        self._waiter.wake()
+        patience = threading.Timer(self._drain_seconds, self._release_now)
+        patience.daemon = True
+        patience.start()
+
+    def _release_now(self) -> None:
+        self._releasing.set()
+        self._studios.kill()
+
+    def _warm_up(self) -> None:
+        for card in self._warm:
+            footprint = self._footprints[card]
+            try:
+                studio = self._studios.get(self._engines[card], footprint)
+                if not studio.loaded:
+                    studio.load(lambda *_: None, footprint.load_seconds, self._stopping.is_set)
+            except RushesError as error:
+                log.error("warm-up failed", card=card, error=str(error), advice=error.advice)
+
+    def _next(self) -> None:
+        """One request, or a sleep until there may be one."""
+        asked = self._clock.monotonic()
+        try:
+            claim = self._ledger.claim(self.name, list(self._engines), *self._affinity())
+        except Exception as error:  # noqa: BLE001 - whatever keeps the ledger away, it may come back
+            self._wait_out("the ledger gives no work", error)
+            return
+        if claim.lease is None:
+            self._waiter.wait(claim.look_again_in)
+            return
+        with structlog.contextvars.bound_contextvars(request=claim.lease.request_id, fence=claim.lease.fence):
+            self._attempt(claim.lease, asked)
+
+    def _affinity(self) -> tuple[str | None, float]:
+        """The card to prefer and the seconds that it saves; nothing to prefer while one engine serves all cards."""
+        if self._resident is None or len({choice.identity for choice in self._engines.values()}) == 1:
+            return None, 0.0
+        return self._resident, self._footprints[self._resident].load_seconds
+
+    def _attempt(self, lease: Lease, held_since: float) -> None:
+        started = self._clock.monotonic()
+        log.info("attempt started", model=lease.model, failures=lease.failures)
+        heart = Heart(
+            self._ledger,
+            lease,
+            every=self._beat_seconds,
+            clock=self._clock,
+            held_since=held_since,
+            on_lost=self._interrupt,
+        )
+        error: RushesError | None = None
+        with heart:
+            try:
+                end = "finish", partial(self._ledger.finish, lease, self._produce(lease, heart))
+            except (InputError, AttemptError) as failure:
+                error, end = failure, ("fail", partial(self._ledger.fail, lease, failure))
+            except (
+                Cancelled,
+                SetupError,
+            ) as stop:  # ours to bear, not the request's: another worker may do it now
+                error, end = stop, ("release", partial(self._ledger.release, lease))
+            verb = self._settle(heart, *end)
+        seconds = round(self._clock.monotonic() - started, 3)
+        log.info("attempt ended", verb=verb, seconds=seconds, error=error and f"{error.name}: {error}")
+        if isinstance(error, SetupError):
+            self._wait_out("the worker cannot keep results", error)
+        else:
+            self._pause = FIRST_PAUSE
+
+    def _produce(self, lease: Lease, heart: Heart) -> Outcome:
+        """Stage the picture → make the files in a studio → upload them under keys that carry the fence."""
+        folder = self._work / f"{lease.request_id}.{lease.fence}"
+
+        def stopped() -> bool:
+            return heart.lost.is_set() or self._releasing.is_set()
+
+        try:
+            job = self._stage(lease, folder)
+            made = self._make(lease, job, heart, stopped)
+            return self._upload(lease, made, folder, heart, stopped)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(f"no space left in {self._work}") from error
+            raise SetupError(f"{self._work} cannot be used: {error}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)  # what is left, the sweep removes
+
+    def _stage(self, lease: Lease, folder: Path) -> Job:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        image = None
+        if lease.image_key is not None:
+            image = f"input{Path(lease.image_key).suffix}"
+            try:
+                (folder / image).write_bytes(self._store.get(lease.image_key))
+            except KeyError:
+                raise BadImage(
+                    "the input image is no longer stored", advice="Send the request again."
+                ) from None
+        return Job(name=folder.name, shot=lease.shot, folder=str(folder), image=image)
+
+    def _make(self, lease: Lease, job: Job, heart: Heart, stopped: Callable[[], bool]) -> Outcome:
+        footprint = self._footprints[lease.model]
+        self._studio = self._studios.get(self._engines[lease.model], footprint)
+        try:
+            made = self._studio.run(job, heart.tell, footprint.load_seconds, stopped)
+        except RushesError:
+            self._resident = None
+            raise
+        finally:
+            self._studio = None
+        self._resident = lease.model
+        return made
+
+    def _upload(
+        self, lease: Lease, made: Outcome, folder: Path, heart: Heart, stopped: Callable[[], bool]
+    ) -> Outcome:
+        """`made` with keys in place of the names of files."""
+        keys = {}
+        for number, (field, suffix) in enumerate(SUFFIXES.items()):
+            if stopped():
+                raise Cancelled
+            heart.tell(Phase.UPLOAD, number / len(SUFFIXES))
+            name = getattr(made, field)
+            if name is not None:
+                keys[field] = f"{lease.request_id}/{lease.fence}{suffix}"
+                self._store.put(keys[field], folder / name)
+        return msgspec.structs.replace(made, **keys)
+
+    def _settle(self, heart: Heart, verb: str, write: Callable[[], object]) -> str:
+        """Write the attempt's end, again and again while the ledger is away, as long as the attempt is ours.
+
+        A refused write leaves the files alone: the ledger may have committed it before the answer was lost."""
+        pause = FIRST_PAUSE
+        while not heart.lost.is_set():
+            try:
+                write()
+                return verb
+            except LeaseLost:
+                break
+            except Exception as error:  # noqa: BLE001 - as for a beat, only the lease's time counts
+                log.warning("the ledger did not take the end", verb=verb, error=str(error))
+                heart.lost.wait(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        return "lost"
+
+    def _interrupt(self) -> None:
+        if (studio := self._studio) is not None:
+            studio.cancel()
+
+    def _wait_out(self, what: str, error: Exception) -> None:
+        """Sleep a little longer with each trouble in a row."""
+        advice = error.advice if isinstance(error, RushesError) else ""
+        log.error(what, error=str(error), advice=advice, again_in=self._pause)
+        self._stopping.wait(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
