@@ -18,6 +18,7 @@ RushesError
 ├── InputError                the client's image cannot be used: ends the request, never blames a worker
 │   ├── BadImage
 │   └── FetchError            the image's URL could not or may not be fetched
+│       └── FetchHiccup       the network's fault for now                  retryable
 ├── AttemptError              the attempt failed
 │   ├── EngineError           the engine gave up                       retryable
 │   ├── OutOfMemory           says what would fit
@@ -169,6 +170,10 @@ class BadImage(InputError):
 
 class FetchError(InputError):
     advice = "Give a public http or https URL that answers with the image itself, or upload it first."
+
+
+class FetchHiccup(FetchError):
+    retryable = True
 
 
 class AttemptError(RushesError):

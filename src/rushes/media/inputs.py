@@ -97,6 +97,10 @@ def check_image(data: bytes, rules: ImageRules) -> CheckedImage:
         ) from error
     except UnidentifiedImageError as error:
         raise BadImage("image is neither JPEG nor PNG: only these formats are accepted") from error
+    except MemoryError as error:
+        raise BadImage(
+            "image needs more memory to decode than an image may take: save it anew and smaller"
+        ) from error
     except Exception as error:  # on hostile bytes decoders raise anything: SyntaxError, struct.error …
         raise BadImage(f"image cannot be decoded, it is damaged or incomplete: {error}"[:200]) from error
 
