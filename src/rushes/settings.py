@@ -42,6 +42,7 @@ from pydantic.fields import FieldInfo
 from rushes.core.errors import SetupError
 
 ENV_PREFIX: Final = "RUSHES_"
+TESTS_PREFIX: Final = "RUSHES_TEST_"
 CONFIG_FILE: Final = "rushes.toml"
 FOREVER: Final = "forever"
 
@@ -417,10 +418,11 @@ def _from_file(config: Path | None) -> dict[str, _Given]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, _Given]:
-    """Empty variables count as not set, as container files often pass them."""
+    """Empty variables count as not set, as container files often pass them. What steers the test suite is no
+    setting, and a server that it starts inherits it."""
     given = {}
     for key, value in environ.items():
-        if key.startswith(ENV_PREFIX) and value != "":
+        if key.startswith(ENV_PREFIX) and not key.startswith(TESTS_PREFIX) and value != "":
             name = key.removeprefix(ENV_PREFIX).lower()
             _known(name, f"the variable {key}", variable)
             given[name] = _Given(value, key)
