@@ -12,6 +12,7 @@ RushesError
 │   ├── KeyReused             422  the same Idempotency-Key with another body
 │   ├── BodyTooLarge          413
 │   ├── InvalidCall           400  unreadable body, query or header
+│   │   ├── InvalidQuery      400  a query parameter is missing or wrong
 │   │   └── InvalidShot       400  one parameter of the payload is wrong
 │   ├── RateLimited           429
 │   └── QueueFull             503
@@ -25,6 +26,7 @@ RushesError
 │   ├── BadOutput             inspection refused the file              not with the same seed
 │   └── WorkerLost            studio or worker died or hung            retryable
 ├── Cancelled                 raised inside an engine to unwind; not a failure
+├── BadReply                  another server's answer is not what its dialect promises    retryable
 ├── LeaseLost                 the request is no longer ours: stop, nothing we write is kept
 ├── LedgerUnavailable   503  nothing was written; the same call may succeed later
 └── SetupError                the operator must act: settings, cards, data folder, disk
@@ -123,8 +125,12 @@ class InvalidCall(CallError):
     status_hint = 400
 
 
+class InvalidQuery(InvalidCall):
+    pass
+
+
 class InvalidShot(InvalidCall):
-    """One parameter is wrong. Dialects build their own sentence from the parts.
+    """One parameter is wrong. The message says all; dialects with words of their own build them from the parts.
 
     `field` is the canonical parameter name of the card, `value` what was sent, `allowed` the choices as text.
     """
@@ -132,7 +138,8 @@ class InvalidShot(InvalidCall):
     def __init__(
         self, field: str, problem: Problem, detail: str, *, value: object = None, allowed: Sequence[str] = ()
     ) -> None:
-        super().__init__(f"{field}: {detail}")
+        choice = f"; allowed options: {', '.join(allowed)}" if allowed else ""
+        super().__init__(f"{field}: {detail}{choice}")
         self.field = field
         self.problem: Problem = problem
         self.detail = detail
@@ -199,6 +206,11 @@ class WorkerLost(AttemptError):
 class Cancelled(RushesError):
     def __init__(self) -> None:
         super().__init__("cancelled")
+
+
+class BadReply(RushesError):
+    retryable = True
+    advice = "Check the address, and what the other server's log says."
 
 
 class LeaseLost(RushesError):

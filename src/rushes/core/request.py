@@ -94,12 +94,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """One worker's expiring right to one attempt. `fence` only ever rises; every write names it."""
+    """One worker's expiring right to one attempt. `fence` only ever rises; every write names it.
+
+    `model` is the id as the client wrote it, `card` the card's own.
+    """
 
     request_id: str
     fence: int
     owner: str
     model: str
+    card: str = ""
     worker: str
     shot: Shot
     image_key: str | None
@@ -114,6 +118,7 @@ class IntakeLease(msgspec.Struct, frozen=True, kw_only=True):
     fence: int
     owner: str
     model: str
+    card: str = ""
     image_url: str
     tries: int
 
@@ -122,7 +127,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted shot with its life, as the ledger tells it. Times are seconds since the epoch.
 
     `model` is the id as the client wrote it, `card` the card's own. `payload` is the body's payload as sent, with
-    inline images replaced by `store:` keys. `revision` rises with every visible change.
+    inline images replaced by `store:` keys. `revision` rises with every visible change. `keep_until` is when the files
+    of an ended request may go, `expired_at` when they went. `note` is the engine's word on its phase.
     """
 
     id: str
@@ -136,15 +142,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     image_key: str | None = None
     phase: Phase | None = None
     progress: float = 0.0
+    note: str = ""
     failures: int = 0
     fence: int = 0
     priority: int = 0
     outcome: Outcome | None = None
     error: str | None = None
     error_name: str | None = None
+    cancel_reason: str | None = None
     revision: int = 0
     created_at: float = 0.0
     updated_at: float = 0.0
     queued_at: float = 0.0
     started_at: float | None = None
     finished_at: float | None = None
+    keep_until: float | None = None
+    expired_at: float | None = None
