@@ -85,7 +85,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         if self.max_length is not None:
             return f"at most {self.max_length} characters"
         if self.min_value is not None and self.max_value is not None:
-            return f"{self.min_value} … {self.max_value}"
+            return f"{shown(self.min_value)} … {shown(self.max_value)}"
         return ""
 
     def schema(self) -> dict[str, Any]:
@@ -111,8 +111,8 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
         if not _storable(value):
             raise InvalidShot(self.name, "type", "contains characters that are not text", value=value)
         if self.max_length is not None and len(value) > self.max_length:
-            detail = f"has {len(value)} characters, at most {self.max_length} are allowed"
-            raise InvalidShot(self.name, "length", detail, value=value)
+            detail = f"has {len(value)} characters"
+            raise InvalidShot(self.name, "length", detail, value=value, allowed=(self.limits(),))
         return value
 
     def _image(self, value: object) -> str:
@@ -157,7 +157,7 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     def _check_range(self, value: int | float) -> None:
         low, high = self.min_value, self.max_value
         if (low is not None and value < low) or (high is not None and value > high):
-            detail = f"is {shown(value)}, allowed is {self.limits()}"
+            detail = f"is {shown(value)}"
             raise InvalidShot(self.name, "range", detail, value=value, allowed=(self.limits(),))
 
     def _wrong_type(self, wanted: str, value: object) -> InvalidShot:
@@ -179,7 +179,7 @@ def shown(value: object) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
         return "a huge number"
     if isinstance(value, int | float):
-        return str(value)
+        return str(value).removesuffix(".0")
     if isinstance(value, Mapping):
         return "an object"
     return "a list" if isinstance(value, list | tuple) else f"a {type(value).__name__}"
