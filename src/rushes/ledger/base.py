@@ -1,0 +1,71 @@
+"""What every group of verbs stands on: the database, its clock, the bell and the rules of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import ColumnElement
+
+from rushes.ledger.bell import Bell, Waiter
+from rushes.ledger.database import Database
+from rushes.ledger.table import R, now
+
+
+def doubling(failures: int) -> float:
+    """2, 4, 8 … 60 seconds."""
+    return float(min(2**failures, 60))
+
+
+class Base:
+    """`lease_seconds`: how long a silent worker keeps its request. `max_failures`: the attempt that fails as this one
+    is the last. `backoff(n)`: seconds to wait after the n-th failure. `clock`: a SQL expression of seconds since the
+    epoch, by default the database's own clock."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        lease_seconds: float = 30.0,
+        max_failures: int = 3,
+        backoff: Callable[[int], float] = doubling,
+        clock: ColumnElement[float] | None = None,
+    ) -> None:
+        self.db = Database(url)
+        self.lease_seconds = lease_seconds
+        self.max_failures = max_failures
+        self.backoff = backoff
+        self.now: ColumnElement[float] = now() if clock is None else clock
+        self._bell = Bell(self.db.path.parent / "bells")
+
+    def check(self) -> None:
+        """Read the whole ledger; `SetupError` says what is damaged."""
+        self.db.check()
+
+    def close(self) -> None:
+        self.db.close()
+
+    def waiter(self) -> Waiter:
+        """An ear for the bell. Make it, look once, then wait: what came before it was made does not ring."""
+        return self._bell.waiter()
+
+    def ring(self) -> None:
+        """Wake whoever waits on this machine."""
+        self._bell.ring()
+
+    def told(self, **values: Any) -> dict[str, Any]:
+        """The values of a visible change."""
+        return {**values, "revision": R.revision + 1, "updated_at": self.now}
+
+    def ended(self, **values: Any) -> dict[str, Any]:
+        """The values of a change into a terminal status."""
+        return self.told(
+            finished_at=self.now,
+            keep_until=self.now + R.keep_for,
+            lease_until=None,
+            held=None,
+            ready_at=None,
+            phase=None,
+            note="",
+            **values,
+        )

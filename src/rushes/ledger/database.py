@@ -1,0 +1,304 @@
+"""How the ledger reaches its database: one engine, short transactions, and a plain sentence when the disk fails.
+
+Every write of a process goes through `write(body)`, where `body` is the whole transaction as a function of the
+connection. Bodies that arrive while a commit is under way wait and share the next one, each behind its own savepoint
+(group commit): one thread leads, runs them all, commits once; everybody returns after his durable commit. A body that
+raises one of our errors undoes itself alone. If the shared commit fails, each runs again by itself, so that each gets
+its own answer; a body therefore does nothing but talk to its connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import psutil
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from rushes.core.errors import LedgerUnavailable, RushesError, SetupError
+from rushes.ledger.rows import encode_json
+
+T = TypeVar("T")
+
+BUSY_SECONDS = 30.0
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afpfs",
+        "webdav",
+        "davfs",
+        "ncpfs",
+        "afs",
+        "ceph",
+        "lustre",
+    }
+    | {"glusterfs", "gpfs", "beegfs", "macfuse"}
+    | {f"fuse.{name}" for name in ("sshfs", "glusterfs", "ceph", "s3fs", "rclone", "davfs2", "juicefs")}
+)
+_PRAGMAS = (
+    f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+)
+
+
+class Mount(NamedTuple):
+    mountpoint: str
+    fstype: str
+
+
+class Database:
+    """The SQLite file behind `url` (`sqlite:////var/lib/rushes/ledger.sqlite3`). Making one touches nothing."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise SetupError(f"ledger: {url!r} is not a database URL", advice=_URL_ADVICE) from error
+        if parsed.get_backend_name() != "sqlite" or parsed.database in (None, "", ":memory:"):
+            raise SetupError(
+                f"ledger: {parsed.render_as_string()!r} is not a SQLite file", advice=_URL_ADVICE
+            )
+        self.path = Path(str(parsed.database)).absolute()
+        self.engine: Engine = create_engine(
+            parsed,
+            pool_size=8,
+            max_overflow=-1,
+            json_serializer=encode_json,
+            # JSON is decoded by `rows`, once, into structs.
+            json_deserializer=lambda text: text,
+            connect_args={"check_same_thread": False},
+        )
+        event.listen(self.engine, "connect", _prepare)
+        event.listen(self.engine, "begin", _begin)
+        self._readers = self.engine.execution_options(rushes_read_only=True)
+        self._commits = GroupCommit(self._transaction)
+        self._prepared: deque[sqlite3.Connection] = deque()
+
+    def open(self) -> None:
+        """Make the file if there is none, and refuse a place or a file that cannot keep the promise, untouched."""
+        refuse_network_disk(self.path, psutil.disk_partitions(all=True))
+        try:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise SetupError(
+                f"ledger {self.path} cannot be opened: {error.strerror}", advice=_FOLDER_ADVICE
+            ) from error
+        self.check()
+
+    def check(self) -> None:
+        """Read the whole file and raise `SetupError` if it is damaged."""
+        if self.path.exists() and self.path.stat().st_size == 0:
+            return
+        with self.telling(), self._driver_connection() as connection:
+            findings = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
+        if findings != ["ok"]:
+            raise SetupError(f"ledger {self.path} is damaged: {'; '.join(findings)}", advice=_DAMAGE_ADVICE)
+
+    def write(self, body: Callable[[Connection], T]) -> T:
+        """Run `body` in a transaction that is durable when this returns; whatever it raises undoes it."""
+        return self._commits.run(body)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent snapshot."""
+        with self.telling(), self._readers.begin() as connection:
+            yield connection
+
+    def fetch_one(self, sql: str, parameters: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """One row by the driver's own prepared statement: a fifth of the time of the road through SQLAlchemy."""
+        with self.telling(), self._driver_connection() as connection:
+            row: tuple[Any, ...] | None = connection.execute(sql, parameters).fetchone()
+        return row
+
+    def close(self) -> None:
+        while self._prepared:
+            self._prepared.pop().close()
+        self.engine.dispose()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self.telling(), self.engine.begin() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _driver_connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._prepared.pop()
+        except IndexError:
+            connection = sqlite3.connect(
+                f"{self.path.as_uri()}?mode=rw",
+                uri=True,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._prepared.append(connection)
+
+    @contextlib.contextmanager
+    def telling(self) -> Iterator[None]:
+        """Turn what the driver says about disk and file into our errors."""
+        try:
+            yield
+        except (sqlite3.Error, DBAPIError) as error:
+            told = self._tell(error)
+            if told is None:
+                raise
+            raise told from error
+
+    def _tell(self, error: sqlite3.Error | DBAPIError) -> RushesError | None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        code = str(getattr(cause, "sqlite_errorname", ""))
+        if code.startswith("SQLITE_FULL"):
+            return LedgerUnavailable(
+                f"ledger {self.path} cannot be written: the disk is full", advice="Free space on its volume."
+            )
+        if code.startswith("SQLITE_BUSY"):
+            return LedgerUnavailable(
+                f"ledger {self.path} was locked by another process for {BUSY_SECONDS:.0f} s",
+                advice="Look for a tool that holds a transaction open on it.",
+            )
+        if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return SetupError(f"ledger {self.path} is damaged: {cause}", advice=_DAMAGE_ADVICE)
+        if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
+            return SetupError(f"ledger {self.path} cannot be written: {cause}", advice=_FOLDER_ADVICE)
+        if code.startswith("SQLITE_IOERR"):
+            return LedgerUnavailable(
+                f"ledger {self.path} cannot be reached: {cause}",
+                advice="Look at the disk and the system's log.",
+            )
+        return None
+
+
+_URL_ADVICE = "Give the path of a file on a local disk: sqlite:////var/lib/rushes/ledger.sqlite3"
+_FOLDER_ADVICE = "Give the user who runs Rushes the right to write this file and its folder."
+_DAMAGE_ADVICE = "Nothing was changed. Move the file away or restore a backup of it, then start again."
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    # Transactions are begun by `_begin`, not guessed by the driver.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later could be refused in the middle: writers say so at once.
+    read_only = connection.get_execution_options().get("rushes_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def refuse_network_disk(path: Path, mounts: Iterable[Any]) -> None:
+    """Raise `SetupError` if `path` lies on a network file system: SQLite's locks and shared memory fail there.
+
+    `mounts` have `mountpoint` and `fstype`.
+    """
+    place = path.resolve()
+    holding = [mount for mount in mounts if place.is_relative_to(mount.mountpoint)]
+    if not holding:
+        return
+    # Of mounts over mounts the last one listed is on top.
+    nearest = max(enumerate(holding), key=lambda entry: (len(Path(entry[1].mountpoint).parts), entry[0]))[1]
+    if nearest.fstype.lower() in NETWORK_FILE_SYSTEMS:
+        raise SetupError(
+            f"ledger {path} lies on a network file system ({nearest.fstype} at {nearest.mountpoint}), where SQLite "
+            "cannot lock",
+            advice="Choose a data folder on a local disk.",
+        )
+
+
+class _Job(Generic[T]):
+    """One body on its way through a commit."""
+
+    def __init__(self, body: Callable[[Connection], T]) -> None:
+        self.body = body
+        self.done = False
+        self.error: BaseException | None = None
+        self.value: T
+
+    def alone(self, transaction: Callable[[], contextlib.AbstractContextManager[Connection]]) -> None:
+        self.error = None
+        try:
+            with transaction() as connection:
+                self.value = self.body(connection)
+        except Exception as error:  # noqa: BLE001 - handed to the caller by `answer`
+            self.error = error
+        self.done = True
+
+    def answer(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class GroupCommit:
+    """Shares commits among threads. `transaction` begins one and commits it, or rolls it back on an exception."""
+
+    def __init__(self, transaction: Callable[[], contextlib.AbstractContextManager[Connection]]) -> None:
+        self._transaction = transaction
+        self._changed = threading.Condition()
+        self._leading = False
+        self._waiting: list[_Job[Any]] = []
+
+    def run(self, body: Callable[[Connection], T]) -> T:
+        job = _Job(body)
+        with self._changed:
+            self._waiting.append(job)
+            while self._leading and not job.done:
+                self._changed.wait()
+            if job.done:
+                return job.answer()
+            self._leading = True
+            batch, self._waiting = self._waiting, []
+        try:
+            self._commit(batch)
+        finally:
+            with self._changed:
+                for follower in batch:
+                    if not follower.done:
+                        follower.error = LedgerUnavailable(
+                            "the ledger's commit was interrupted: repeat the call"
+                        )
+                        follower.done = True
+                self._leading = False
+                self._changed.notify_all()
+        return job.answer()
+
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        if len(batch) > 1 and self._together(batch):
+            return
+        for job in batch:
+            job.alone(self._transaction)
+
+    def _together(self, batch: list[_Job[Any]]) -> bool:
+        try:
+            with self._transaction() as connection:
+                for job in batch:
+                    try:
+                        with connection.begin_nested():
+                            job.value = job.body(connection)
+                    except RushesError as error:
+                        job.error = error
+        except Exception:  # noqa: BLE001 - nothing was committed: each finds out for itself
+            return False
+        for job in batch:
+            job.done = True
+        return True

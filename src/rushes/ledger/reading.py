@@ -1,0 +1,114 @@
+"""Looking things up: one request, a page of them, a place in the line, what was tried."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy.dialects import sqlite
+
+from rushes.core.errors import InvalidCall, UnknownRequest
+from rushes.core.request import Phase, Request, Status
+from rushes.ledger.base import Base
+from rushes.ledger.line import before
+from rushes.ledger.rows import REQUEST_COLUMNS, Attempt, Page, request_from
+from rushes.ledger.table import R, attempts, literal, tallies
+
+MAX_PAGE = 100
+
+_MINE, _BEFORE = before()
+_BY_ID = str(select(*REQUEST_COLUMNS).where(R.id == "").compile(dialect=sqlite.dialect(paramstyle="qmark")))
+
+
+class Reading(Base):
+    def get(self, request_id: str, owner: str | None = None) -> Request:
+        """The request; `owner` None may see anybody's. Raises `UnknownRequest`."""
+        row = self.db.fetch_one(_BY_ID, (request_id,))
+        if row is None:
+            raise UnknownRequest(request_id)
+        request = request_from(row)
+        if owner is not None and request.owner != owner:
+            raise UnknownRequest(request_id)
+        return request
+
+    def position(self, request_id: str) -> int | None:
+        """How many queued requests stand before this one; None if it is not queued. Affinity may still change it."""
+        with self.db.reading() as connection:
+            mine = connection.execute(_MINE, {"id": request_id}).first()
+            if mine is None:
+                return None
+            return int(connection.execute(_BEFORE, dict(mine._mapping)).scalar_one())
+
+    def tally(self, owner: str | None = None, card: str | None = None) -> dict[Status, int]:
+        """How many requests there are, by status, whatever the length of the history."""
+        with self.db.reading() as connection:
+            rows = connection.execute(
+                select(tallies.c.status, func.sum(tallies.c.count))
+                .where(*_filters(tallies.c, owner, card, None))
+                .group_by(tallies.c.status)
+            ).all()
+        counted = {Status(status): int(count) for status, count in rows}
+        return {status: counted.get(status, 0) for status in Status}
+
+    def attempts(self, request_id: str) -> tuple[Attempt, ...]:
+        """Every try at the request, the first one first."""
+        with self.db.reading() as connection:
+            rows = connection.execute(
+                select(*(attempts.c[name] for name in Attempt.__struct_fields__))
+                .where(attempts.c.request_id == request_id)
+                .order_by(attempts.c.fence)
+            ).all()
+        return tuple(
+            Attempt(**{**row._mapping, "phase": None if row.phase is None else Phase(row.phase)})
+            for row in rows
+        )
+
+    def list(
+        self,
+        owner: str | None = None,
+        model: str | None = None,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        """Requests of `owner` (None: everybody's) from the newest on, `limit` (1…100) at a time; `model` is a card's
+        id. `cursor` is the `next_cursor` of the page before. Raises `InvalidCall`."""
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidCall(f"limit: {limit} is not in 1…{MAX_PAGE}")
+        page = select(*REQUEST_COLUMNS).where(*_filters(R, owner, model, status))
+        if cursor is not None:
+            page = page.where(tuple_(R.created_at, R.id) < tuple_(*_read_cursor(cursor)))
+        page = page.order_by(R.created_at.desc(), R.id.desc()).limit(limit + 1)
+        total = select(func.sum(tallies.c.count)).where(*_filters(tallies.c, owner, model, status))
+        with self.db.reading() as connection:
+            found = [request_from(row) for row in connection.execute(page)]
+            count = connection.scalar(total)
+        more = len(found) > limit
+        found = found[:limit]
+        return Page(tuple(found), _write_cursor(found[-1]) if more else None, int(count or 0))
+
+
+def _filters(
+    columns: Any, owner: str | None, card: str | None, status: Status | None
+) -> tuple[ColumnElement[bool], ...]:
+    """For `requests` and for its `tallies` alike."""
+    wanted = {"owner": owner, "card": card, "status": None if status is None else literal(status)}
+    return tuple(columns[name] == value for name, value in wanted.items() if value is not None)
+
+
+def _write_cursor(last: Request) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((last.created_at, last.id))).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[float, str]:
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        return msgspec.json.decode(text, type=tuple[float, str])
+    except (binascii.Error, ValueError, msgspec.DecodeError) as error:
+        raise InvalidCall(
+            "cursor: not one that a list answered with",
+            advice="Send next_cursor of the page before, unchanged.",
+        ) from error
