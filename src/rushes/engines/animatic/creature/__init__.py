@@ -1,0 +1,1 @@
+"""Articulated bodies of round cones and membranes, traced where they are and moved by their gait."""

@@ -1,0 +1,112 @@
+"""From a scene to pictures: the order in which things are drawn.
+
+    sky → layers of the place → subjects → bloom → print → what falls in front of the lens
+
+A frame depends on its number alone, never on the frames before it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from rushes.core.shot import Shot
+from rushes.engines.animatic.creature.stage import Troupe
+from rushes.engines.animatic.post.bloom import bloom
+from rushes.engines.animatic.post.falling import Falling
+from rushes.engines.animatic.post.splat import splat
+from rushes.engines.animatic.post.tone import Print
+from rushes.engines.animatic.prompt.brief import Brief
+from rushes.engines.animatic.runtime import Bytes
+from rushes.engines.animatic.scene.compose import compose
+from rushes.engines.animatic.scene.graph import Scene
+from rushes.engines.animatic.sound.mix import mix
+from rushes.engines.animatic.world.layers import layers
+from rushes.engines.animatic.world.sky import Sky
+from rushes.engines.animatic.world.stars import Stars
+from rushes.engines.animatic.world.view import Canvas, Pose
+from rushes.engines.base import Control, Picture, Plan, Report, Samples
+
+
+class Film(Protocol):
+    """A clip that can be drawn frame by frame, in any order."""
+
+    report: Report
+
+    def frame(self, number: int) -> Picture: ...
+
+    def sound(self) -> Samples: ...
+
+
+def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], control: Control) -> Film:
+    """The film of a shot, drawn at `size` and delivered at the plan's."""
+    scene, brief = compose(shot, plan.width, plan.height)
+    control.check()
+    if image is not None:
+        from rushes.engines.animatic.photo.film import PhotoFilm
+
+        return PhotoFilm(image, scene, brief, plan, control)
+    return SceneFilm(scene, brief, plan, size, control)
+
+
+def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Report:
+    """The honest account: what was understood and what was not."""
+    if not brief.understood:
+        warnings = ("Nothing in the prompt was understood; the scene is the engine's own choice.", *warnings)
+    return Report(
+        understood=brief.understood,
+        ignored=brief.ignored,
+        warnings=warnings,
+        details=scene.details,
+        source="algorithmicMedia",
+    )
+
+
+class SceneFilm:
+    """A rendered scene."""
+
+    def __init__(self, scene: Scene, brief: Brief, plan: Plan, size: tuple[int, int], control: Control) -> None:
+        self.scene = scene
+        self.plan = plan
+        self.report = report_of(scene, brief)
+        width, height = size
+        self._canvas = Canvas.of(width, height)
+        self._sky = Sky(scene.air, scene.seed)
+        self._layers = layers(scene, control)
+        self._troupe = Troupe(scene)
+        self._stars = Stars(scene.air, scene.seed)
+        self._falling = Falling(scene.weather, scene.air, scene.grade.exposure, scene.seed)
+        self._print = Print(width, height, (plan.width, plan.height), scene.grade, scene.seed)
+        control.check()
+
+    def frame(self, number: int) -> Picture:
+        t = number / self.plan.fps
+        scene, canvas = self.scene, self._canvas
+        pose = scene.path.pose(t)
+        for layer in self._layers:
+            pose = layer.guide(pose)
+        self._sky.draw(canvas, pose, t)
+        self._stars.moon(canvas, pose)
+        haze = self._sky.haze(canvas, pose)
+        for layer in self._layers:
+            layer.draw(canvas, pose, t, haze)
+        self._troupe.draw(canvas, pose, t, haze)
+        sun = self._sun(pose)
+        picture: Bytes = self._print(
+            canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays), pose.roll, number
+        )
+        width, height = self.plan.width, self.plan.height
+        splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
+        splat(picture, width, height, self._falling.items(pose, t, width, height))
+        return picture.reshape(height * 3 // 2, width)
+
+    def sound(self) -> Samples:
+        return mix(self.scene.sounds, self.scene.seconds, self.scene.seed)
+
+    def _sun(self, pose: Pose) -> tuple[float, float] | None:
+        """Where the sun stands in the picture (0…1), or None when it is behind the camera."""
+        far = np.array([self.scene.air.sun], np.float32) * 1e5
+        far += np.array([[pose.x, pose.y, pose.z]], np.float32)
+        x, y, z = pose.project(far, self._canvas.width, self._canvas.height)[0]
+        return (float(x) / self._canvas.width, float(y) / self._canvas.height) if z > 0 else None

@@ -1,0 +1,1 @@
+"""Image-to-video: a photograph gets depth, and a camera moves through it."""

@@ -1,0 +1,160 @@
+"""Light to video: exposure, filmic curve, look and vignette, then BT.709 luma and chroma at 4:2:0.
+
+`develop` works at the size of the rendering and leaves float planes; `finish` adds grain at the delivered size and
+rounds to limited-range bytes. Grain is the dither as well, so skies do not band.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.world.mathx import hash01
+
+
+@dataclass(frozen=True)
+class Grade:
+    """`exposure` scales light; `contrast` and `saturation` act on the picture; `tint_dark` and `tint_light` are added
+    to shadows and highlights; `vignette` darkens the corners; `grain` is its strength (0.015 is film-like)."""
+
+    exposure: float = 0.8
+    contrast: float = 1.06
+    saturation: float = 1.06
+    vignette: float = 0.55
+    grain: float = 0.012
+    fade: float = 0.0
+    tint_dark: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    tint_light: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def packed(self) -> Plane:
+        return np.array(
+            [
+                self.exposure, self.contrast, self.saturation, self.vignette, self.fade,
+                *self.tint_dark, *self.tint_light,
+            ],
+            np.float32,
+        )  # fmt: skip
+
+
+@kernel
+def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: Plane) -> None:
+    """`light` (H, W, 4) and `bloom` (h, w, 3, any smaller size) → `y` (H, W) in 16…235, `cb`, `cr` (H/2, W/2)."""
+    rows, columns, _ = light.shape
+    bh, bw, _ = bloom.shape
+    exposure, contrast, saturation, vignette, fade = grade[0], grade[1], grade[2], grade[3], grade[4]
+    for jj in prange(rows // 2):
+        for i in range(columns // 2):
+            cb[jj, i] = f4(0)
+            cr[jj, i] = f4(0)
+        for half in range(2):
+            j = jj * 2 + half
+            v = (f4(j) + f4(0.5)) / f4(rows)
+            by = min(max(v * f4(bh) - f4(0.5), f4(0)), f4(bh) - f4(1.001))
+            b0 = i4(by)
+            fb = by - f4(b0)
+            scale = f4(bw) / f4(columns)
+            for i in range(columns):
+                bx = min(max((f4(i) + f4(0.5)) * scale - f4(0.5), f4(0)), f4(bw) - f4(1.001))
+                a0 = i4(bx)
+                fa = bx - f4(a0)
+                w00 = (f4(1) - fa) * (f4(1) - fb)
+                w01 = fa * (f4(1) - fb)
+                w10 = (f4(1) - fa) * fb
+                w11 = fa * fb
+                u = (f4(i) + f4(0.5)) / f4(columns) - f4(0.5)
+                gain = exposure * (f4(1) - vignette * (u * u + (v - f4(0.5)) * (v - f4(0.5))) * f4(2))
+                r = (light[j, i, 0] + bloom[b0, a0, 0] * w00 + bloom[b0, a0 + 1, 0] * w01
+                     + bloom[b0 + 1, a0, 0] * w10 + bloom[b0 + 1, a0 + 1, 0] * w11) * gain  # fmt: skip
+                g = (light[j, i, 1] + bloom[b0, a0, 1] * w00 + bloom[b0, a0 + 1, 1] * w01
+                     + bloom[b0 + 1, a0, 1] * w10 + bloom[b0 + 1, a0 + 1, 1] * w11) * gain  # fmt: skip
+                b = (light[j, i, 2] + bloom[b0, a0, 2] * w00 + bloom[b0, a0 + 1, 2] * w01
+                     + bloom[b0 + 1, a0, 2] * w10 + bloom[b0 + 1, a0 + 1, 2] * w11) * gain  # fmt: skip
+                r = max(r, f4(0))
+                g = max(g, f4(0))
+                b = max(b, f4(0))
+                r = (r * (f4(2.51) * r + f4(0.03))) / (r * (f4(2.43) * r + f4(0.59)) + f4(0.14))
+                g = (g * (f4(2.51) * g + f4(0.03))) / (g * (f4(2.43) * g + f4(0.59)) + f4(0.14))
+                b = (b * (f4(2.51) * b + f4(0.03))) / (b * (f4(2.43) * b + f4(0.59)) + f4(0.14))
+                r = np.sqrt(r)
+                g = np.sqrt(g)
+                b = np.sqrt(b)
+                grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
+                top = grey * grey
+                low = (f4(1) - grey) * (f4(1) - grey)
+                r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[5] + top * grade[8]
+                g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[6] + top * grade[9]
+                b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[7] + top * grade[10]
+                r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
+                g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
+                b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))
+                luma = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
+                y[j, i] = f4(16) + f4(219) * luma
+                cb[jj, i // 2] += f4(0.25) * f4(224 / 1.8556) * (b - luma)
+                cr[jj, i // 2] += f4(0.25) * f4(224 / 1.5748) * (r - luma)
+
+
+@kernel
+def finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, grain: float, seed: int) -> None:
+    """Planes at the delivered size → the bytes of one yuv420p picture (flat)."""
+    rows, columns = y.shape
+    area = rows * columns
+    strength = f4(grain) * f4(219)
+    for j in prange(rows):
+        at = j * columns
+        for i in range(columns):
+            noise = hash01(i, j, seed) + hash01(i, j, seed + 7) - f4(1)
+            out[at + i] = np.uint8(min(max(y[j, i] + noise * strength + f4(0.5), f4(16)), f4(235)))
+        if j < rows // 2:
+            at = area + j * (columns // 2)
+            for i in range(columns // 2):
+                noise = hash01(i, j, seed + 3) - f4(0.5)
+                out[at + i] = np.uint8(min(max(f4(128.5) + cb[j, i] + noise, f4(16)), f4(240)))
+                out[at + area // 4 + i] = np.uint8(min(max(f4(128.5) + cr[j, i] + noise, f4(16)), f4(240)))
+
+
+def planes(picture: Bytes, width: int, height: int) -> tuple[Bytes, Bytes, Bytes]:
+    """Views of Y (H, W), Cb and Cr (H/2, W/2) in one flat yuv420p picture."""
+    area = width * height
+    quarter = (height // 2, width // 2)
+    return (
+        picture[:area].reshape(height, width),
+        picture[area : area + area // 4].reshape(quarter),
+        picture[area + area // 4 :].reshape(quarter),
+    )
+
+
+class Print:
+    """Turns a canvas of light into pictures of the delivered size."""
+
+    def __init__(self, width: int, height: int, delivered: tuple[int, int], grade: Grade, seed: int) -> None:
+        self.width, self.height = delivered
+        self.grade = grade
+        self._seed = seed
+        self._vector = grade.packed()
+        self._y = np.zeros((height, width), np.float32)
+        self._c = np.zeros((2, height // 2, width // 2), np.float32)
+
+    def __call__(self, light: Plane, bloom: Plane, roll: float, number: int) -> Bytes:
+        """One flat yuv420p picture; `roll` (radians) turns it, enlarged just enough to keep the corners filled."""
+        develop(light, bloom, self._y, self._c[0], self._c[1], self._vector)
+        y = self._fit(self._y, self.width, self.height, roll, cv2.INTER_CUBIC)
+        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
+        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
+        out = np.empty(self.width * self.height * 3 // 2, np.uint8)
+        finish(y, cb, cr, out, np.float32(self.grade.grain), np.int32((self._seed + number * 131) & 0x7FFFFFFF))
+        return out
+
+    def _fit(self, plane: Plane, width: int, height: int, roll: float, method: int) -> Plane:
+        h, w = plane.shape
+        if abs(roll) < 1e-4:
+            return plane if (w, h) == (width, height) else cv2.resize(plane, (width, height), interpolation=method)
+        long, short = max(w, h), min(w, h)
+        fill = np.cos(roll) + abs(np.sin(roll)) * long / short
+        c, s = np.cos(roll) * fill * width / w, np.sin(roll) * fill * width / w
+        turn = np.array(
+            [[c, -s, width / 2 - c * w / 2 + s * h / 2], [s, c, height / 2 - s * w / 2 - c * h / 2]], np.float32
+        )
+        return cv2.warpAffine(plane, turn, (width, height), flags=method, borderMode=cv2.BORDER_REFLECT)

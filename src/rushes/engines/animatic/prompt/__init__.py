@@ -1,0 +1,1 @@
+"""What the words ask for, what was understood and what was not."""

@@ -1,0 +1,39 @@
+"""The brief: what a prompt asks for, in the words of the scene's tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One thing asked for: its kind, how many, in which colour, doing what; `word` is how the prompt says it."""
+
+    kind: str
+    word: str
+    colour: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What was understood. Empty fields were not said. `understood` and `ignored` are words of the prompt."""
+
+    places: tuple[str, ...] = ()
+    times: tuple[str, ...] = ()
+    weathers: tuple[str, ...] = ()
+    subjects: tuple[Wish, ...] = ()
+    moves: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+    moods: tuple[str, ...] = ()
+    looks: tuple[str, ...] = ()
+    effects: tuple[str, ...] = ()
+    without: frozenset[str] = frozenset()
+    understood: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everything asked for, by its table name: what a negative prompt's own brief takes away."""
+        wishes = frozenset(wish.kind for wish in self.subjects)
+        return wishes | {*self.places, *self.times, *self.weathers, *self.moves, *self.moods, *self.looks, *self.effects}

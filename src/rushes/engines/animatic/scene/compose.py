@@ -1,0 +1,140 @@
+"""The composer: place × time × weather × subjects × camera → a scene, with variation drawn from the seed.
+
+What the prompt states always appears. What it leaves open is drawn from the place's own lists: at cfg 1 the first of
+each and nothing added; the lower cfg is, the wider the choice, the jitter of light and lens, and the extras. The
+negative prompt goes through the same parser and takes its names away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from rushes.core.shot import Shot
+from rushes.engines.animatic.post.tone import Grade
+from rushes.engines.animatic.prompt.brief import Brief
+from rushes.engines.animatic.prompt.parse import parse
+from rushes.engines.animatic.scene.cast import cast_subjects
+from rushes.engines.animatic.scene.graph import Scene, Weather
+from rushes.engines.animatic.scene.light import lit_air
+from rushes.engines.animatic.scene.path import Move, Path
+from rushes.engines.animatic.tables import table
+from rushes.engines.animatic.world.view import Pose
+
+
+class Dice:
+    """Seeded choice that widens as `cfg` falls: at cfg 1 every choice is the first and every jitter is 0."""
+
+    def __init__(self, seed: int, cfg: float) -> None:
+        self._rng = np.random.default_rng(seed)
+        self.width = 1.0 - min(max(cfg, 0.0), 1.0)
+
+    def choose(self, options: list[str]) -> str:
+        draw = self._rng.random()
+        if not options or draw > self.width * 1.5:
+            return options[0] if options else ""
+        return options[int(self._rng.integers(len(options)))]
+
+    def jitter(self, amount: float) -> float:
+        """Around 0, within ±`amount` × width."""
+        return float(self._rng.uniform(-1, 1)) * amount * self.width
+
+    def happens(self, chance: float) -> bool:
+        return bool(self._rng.random() < chance * self.width)
+
+
+def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
+    """The scene of a shot for a picture of this shape, and the brief that its prompt was read as."""
+    brief = parse(shot.prompt)
+    unwanted = brief.without | parse(shot.negative_prompt).names
+    dice = Dice(shot.seed, shot.cfg_scale)
+    places = table("places")
+    named = [place for place in brief.places if place in places and place not in unwanted]
+    homes = [home for wish in brief.subjects for home in table("subjects")[wish.kind].get("homes", []) if home in places]
+    open_places = [place for place in places if place not in unwanted] or list(places)
+    place = (named or homes or [dice.choose(open_places)])[0]
+    ground = places[place]
+    time = next(iter(brief.times), "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
+    weather = _weather(brief, ground, unwanted, dice)
+    air, exposure = lit_air(time, weather, ground, brief, unwanted, dice)
+    path = _path(brief, ground, unwanted, dice, width / height, shot.seconds, shot.seed, time)
+    subjects = cast_subjects(brief, place, unwanted, dice, width / height)
+    grade = _grade(brief, unwanted, exposure)
+    scene = Scene(
+        place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
+        seed=shot.seed, seconds=float(shot.seconds), sounds=_sounds(ground, weather),
+        bloom=1.5 if "dreamy" in brief.moods else 1.0,
+        rays=0.0 if "sun" in unwanted else (0.5 if time != "night" else 0.1),
+        details={
+            "kind": "animatic preview", "place": place, "time": time, "weather": weather.name,
+            "camera": list(path.names), "seed": shot.seed,
+            "subjects": [subject.kind for subject in subjects],
+        },
+    )  # fmt: skip
+    return scene, brief
+
+
+def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dice: Dice) -> Weather:
+    rows = table("weathers")
+    stated = [name for name in brief.weathers if name not in unwanted]
+    # Of several the strongest: "clouds and rain" rains, a "clear stormy sky" storms.
+    order = ["storm", "snow", "rain", "fog", "overcast", "windy", "cloudy", "clear"]
+    stated.sort(key=order.index)
+    name = stated[0] if stated else dice.choose([w for w in ground["weathers"] if w not in unwanted] or ["clear"])
+    row = rows[name]
+    falling = {key: float(row.get(key, 0.0)) for key in ("rain", "snow", "lightning")}
+    if "rain" in stated and "snow" in stated:
+        falling["rain"] = 0.4
+    wind = max(float(rows[w]["wind"]) for w in [name, *stated])
+    if "calm" in brief.moods:
+        wind *= 0.4
+    if "rough" in brief.moods:
+        wind *= 2.0
+    return Weather(name=name, wind=wind * (1 + dice.jitter(0.3)), **{k: 0.0 if k in unwanted else v for k, v in falling.items()})
+
+
+def _path(
+    brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dice: Dice, aspect: float, seconds: int, seed: int, time: str
+) -> Path:  # fmt: skip
+    rows = table("camera")
+    names = [name for name in brief.moves if name not in unwanted]
+    if not names:
+        names = [dice.choose([n for n in ("drift", "dolly in", "truck right", "truck left", "crane up") if n not in unwanted])]
+    moves = tuple(Move.named(name, rows[name]) for name in names)
+    shape = 0 if aspect > 1.2 else 2 if aspect < 0.8 else 1
+    zoom = float(ground["zoom"]) * (1 + dice.jitter(0.12)) * (1.2 if shape == 2 else 1.1 if shape == 1 else 1.0)
+    zoom *= math.prod(min(move.closer, 1.3) for move in moves)
+    # The horizon row is chosen for the shape; the tangent that puts it there depends on the focal length.
+    row = ground["horizon"][shape] + dice.jitter(0.05)
+    tall = 1 / aspect if aspect < 1 else 1.0
+    rise = (row - 0.5) * tall / zoom + sum(move.tilt for move in moves)
+    if time == "night" and shape != 0:
+        rise += 0.08
+    eye = float(ground["eye"]) * math.prod(move.height for move in moves) * (1 + dice.jitter(0.25))
+    base = Pose(x=0.0, y=eye, z=0.0, yaw=dice.jitter(0.14), rise=rise, zoom=zoom)
+    travel = float(ground["travel"])
+    return Path(base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25)
+
+
+def _grade(brief: Brief, unwanted: frozenset[str], exposure: float) -> Grade:
+    grade = Grade(exposure=exposure)
+    looks = table("looks")
+    for name in brief.looks:
+        if name not in unwanted:
+            row = {k: tuple(v) if isinstance(v, list) else v for k, v in looks[name].items()}
+            row["exposure"] = grade.exposure * row.pop("light", 1.0)
+            grade = replace(grade, **row)
+    return replace(grade, grain=0.0) if "grain" in unwanted else grade
+
+
+def _sounds(ground: dict[str, Any], weather: Weather) -> dict[str, float]:
+    sounds = {name: float(level) for name, level in ground["sounds"].items()}
+    sounds["wind"] = sounds.get("wind", 0.0) * (0.5 + 0.5 * weather.wind)
+    if weather.rain:
+        sounds["rain"] = 0.9 * weather.rain
+    if weather.lightning:
+        sounds["thunder"] = 0.9
+    return sounds

@@ -1,0 +1,76 @@
+"""Time of day × weather → the air of the scene."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rushes.engines.animatic.prompt.brief import Brief
+from rushes.engines.animatic.scene.graph import Weather
+from rushes.engines.animatic.tables import colour, table
+from rushes.engines.animatic.world.air import Air, Colour
+
+if TYPE_CHECKING:
+    from rushes.engines.animatic.scene.compose import Dice
+
+
+def lit_air(
+    time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], dice: Dice
+) -> tuple[Air, float]:
+    """The air, and the exposure that suits it."""
+    row: dict[str, Any] = table("times")[time]
+    sky: dict[str, Any] = table("weathers")[weather.name]
+    grey = float(sky["grey"])
+    dim = float(sky["sun"])
+    if "sun" in unwanted:
+        dim *= 0.45
+    elevation = math.radians(float(row["elevation"]) * (1 + dice.jitter(0.3)))
+    azimuth = math.radians(float(row["azimuth"]) + dice.jitter(22))
+    sun = (math.cos(elevation) * math.sin(azimuth), math.sin(elevation), math.cos(elevation) * math.cos(azimuth))
+    if "sun" in unwanted:
+        # Behind the camera: the light stays, its source leaves the picture.
+        sun = (sun[0], sun[1], -abs(sun[2]))
+    cover = float(sky["cover"]) + dice.jitter(0.16)
+    if {"cloudy", "overcast"} & unwanted:
+        cover = min(cover, 0.08)
+    moon = bool(row.get("moon", False))
+
+    def veiled(text: str, pull: float = 1.0, strength: float = 1.0) -> Colour:
+        """A colour of the time, pulled to the grey of the weather."""
+        c = np.asarray(colour(text))
+        return _colour((c + (c.mean() * np.array([0.94, 1.0, 1.06]) - c) * grey * pull) * strength)
+
+    ambient = float(sky["ambient"])
+    light_through = 0.45 + 0.55 * dim
+    air = Air(
+        sun=sun,
+        zenith=veiled(row["zenith"], 0.9, (0.75 + 0.25 * dim) * (1 + 0.25 * grey)),
+        horizon=veiled(row["horizon"], 0.8, light_through),
+        glow_colour=veiled(row["glow"], 0.5),
+        warm=veiled(row["warm"], 1.0, dim),
+        sunlight=veiled(row["sunlight"], 0.6, dim),
+        ambient=veiled(row["ambient"], 0.8, ambient),
+        cloud_lit=veiled(row["cloud_lit"], 0.9, light_through),
+        cloud_shade=veiled(row["cloud_shade"], 0.8, 0.6 + 0.4 * dim),
+        falloff=float(row["falloff"]),
+        haze=float(row["haze"]),
+        glow=float(row["glow_strength"]) * dim,
+        halo=float(row["halo"]) * dim * dim,
+        core=float(row["core"]) * dim * dim,
+        disc=float(row["disc"]) * (0.0 if "sun" in unwanted else dim * dim),
+        cover=min(max(cover, 0.0), 1.0),
+        soft=float(sky["soft"]),
+        drift=(0.003 * (0.4 + 0.6 * weather.wind), 0.0016 * (0.4 + 0.6 * weather.wind)),
+        fog=float(ground["fog"]) * (0.15 if "fog" in unwanted else float(sky["fog"])) * (1 + dice.jitter(0.25)),
+        stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
+        moon=moon and "moon" not in unwanted and "night" not in unwanted,
+        aurora=1.0 if "aurora" in brief.effects else 0.0,
+    )
+    return air, float(row["exposure"]) * (1 + 0.25 * grey)
+
+
+def _colour(values: Any) -> Colour:
+    r, g, b = (float(v) for v in values)
+    return r, g, b

@@ -1,0 +1,1 @@
+"""What the place sounds like, made of shaped noise."""

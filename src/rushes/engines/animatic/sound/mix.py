@@ -1,0 +1,108 @@
+"""Noise, shaped: 48 kHz stereo from named voices and their levels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+import scipy.signal
+
+from rushes.engines.base import SAMPLE_RATE, Samples
+
+Random = np.random.Generator
+LOUDNESS = 0.09
+"""Root mean square of the mix: quiet enough never to clip."""
+
+
+def noise(n: int, rng: Random, colour: float = 0.0) -> Samples:
+    """White noise tilted by `colour`: its power falls with frequency to that exponent."""
+    wave = rng.standard_normal((2, n)).astype(np.float32)
+    if colour:
+        size = scipy.fft.next_fast_len(n)
+        spectrum = scipy.fft.rfft(wave, size)
+        frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 20).astype(np.float32)
+        wave = scipy.fft.irfft(spectrum * frequency ** (-colour / 2), size)[:, :n]
+        wave /= wave.std()
+    return wave.astype(np.float32)
+
+
+def band(wave: Samples, low: float, high: float, order: int = 2) -> Samples:
+    filters = scipy.signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
+    return scipy.signal.sosfilt(filters, wave).astype(np.float32)
+
+
+def unrest(n: int, rng: Random, hertz: float) -> Samples:
+    """A smooth random level in 0…1, new about `hertz` times a second."""
+    points = int(n / SAMPLE_RATE * hertz) + 4
+    values = rng.random((2, points))
+    at = np.linspace(0, points - 3, n)
+    index = at.astype(int)
+    f = at - index
+    f = f * f * (3 - 2 * f)
+    return (values[:, index] * (1 - f) + values[:, index + 1] * f).astype(np.float32)
+
+
+def wind(n: int, rng: Random) -> Samples:
+    air = noise(n, rng, 1.2)
+    gust = unrest(n, rng, 0.7)
+    return band(air, 120, 420) * gust * 1.4 + band(air, 420, 1100, 1) * gust**3 * 0.9 + band(air, 60, 140) * 0.5
+
+
+def waves(n: int, rng: Random) -> Samples:
+    """Swells every six seconds: a slow rise, a break with spray, a long hiss."""
+    at = (np.arange(n) / SAMPLE_RATE / 6 + rng.random()) % 1
+    swell = np.where(at < 0.35, (at / 0.35) ** 2, np.exp(-(at - 0.35) * 4.5)).astype(np.float32)
+    water = noise(n, rng, 1.0)
+    spray = band(noise(n, rng), 900, 6500, 1) * swell**2.2 * 0.5
+    return band(water, 90, 700) * (0.25 + swell) + spray + band(water, 40, 120) * 0.5
+
+
+def rain(n: int, rng: Random) -> Samples:
+    hiss = band(noise(n, rng), 1200, 9000, 1) * 0.22
+    length = min(800, n)
+    t = np.arange(length) / SAMPLE_RATE
+    for side in range(2):
+        for _ in range(int(220 * n / SAMPLE_RATE)):
+            start = int(rng.integers(0, max(n - length, 1)))
+            drop = np.sin(2 * np.pi * rng.uniform(1500, 6500) * t) * np.exp(-t * 260) * rng.random() ** 3 * 0.5
+            hiss[side, start : start + length] += drop.astype(np.float32)
+    return hiss
+
+
+def thunder(n: int, rng: Random) -> Samples:
+    """One roll, somewhere in the first half."""
+    out = np.zeros((2, n), np.float32)
+    start = int(rng.uniform(0.1, 0.4) * n)
+    t = np.arange(n - start) / SAMPLE_RATE
+    roll = np.exp(-t * 0.9) * (0.4 + unrest(n - start, rng, 5.0)) * np.minimum(t * 12, 1)
+    out[:, start:] = band(noise(n - start, rng, 1.6), 30, 260) * roll * 3
+    return out
+
+
+VOICES: dict[str, Callable[[int, Random], Samples]] = {"wind": wind, "waves": waves, "rain": rain, "thunder": thunder}
+
+
+def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:
+    n = int(SAMPLE_RATE * seconds)
+    tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(-np.arange(n) / SAMPLE_RATE * 6.9 / seconds)
+    tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
+    return (wave * (1 - wet) + wet * scipy.signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]).astype(np.float32)
+
+
+def mix(levels: Mapping[str, float], seconds: float, seed: int) -> Samples:
+    """(2, seconds × 48000) of the voices in `levels`, faded in and out."""
+    n = round(seconds * SAMPLE_RATE)
+    rng = np.random.default_rng(seed ^ 0x50D)
+    out = np.zeros((2, n), np.float32)
+    for name, level in levels.items():
+        if level > 0:
+            out += np.float32(level) * VOICES[name](n, rng)
+    out = reverb(out, rng)
+    out *= LOUDNESS / max(float(np.sqrt((out**2).mean())), 1e-6)
+    out = np.tanh(out * 1.2)
+    fade = min(int(0.25 * SAMPLE_RATE), n // 2)
+    ramp = np.linspace(0, 1, fade, dtype=np.float32)
+    out[:, :fade] *= ramp
+    out[:, n - fade :] *= ramp[::-1]
+    return out.astype(np.float32)

@@ -1,0 +1,26 @@
+"""Reads the data of the engine: vocabularies, places, times, weathers, looks, moves."""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "data"
+
+
+@cache
+def table(name: str) -> dict[str, Any]:
+    """The parsed `data/{name}.toml`. Shared: do not change it."""
+    with (FOLDER / f"{name}.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@cache
+def colour(text: str) -> tuple[float, float, float]:
+    """`"#rrggbb 1.5"`: an sRGB colour and an optional strength, as linear light."""
+    code, _, strength = text.partition(" ")
+    gain = float(strength or 1)
+    red, green, blue = ((int(code[i : i + 2], 16) / 255) ** 2.2 * gain for i in (1, 3, 5))
+    return red, green, blue

@@ -1,0 +1,63 @@
+"""Arithmetic that the compiler can vectorise: float32 throughout, no calls, no branches."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rushes.engines.animatic.runtime import Plane, f4, i4, inner
+
+
+@inner
+def decay(x: float) -> np.float32:
+    """exp(-x) for x ≥ 0 as (1 - x/1024)^1024: within 1 % where it matters, exactly 0 from 1024 on."""
+    y = max(f4(1) - f4(x) * f4(1 / 1024), f4(0))
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    return f4(y * y)
+
+
+@inner
+def clamp(x: float, low: float, high: float) -> np.float32:
+    return f4(min(max(f4(x), f4(low)), f4(high)))
+
+
+@inner
+def smooth(x: float) -> np.float32:
+    """3x² - 2x³ on 0…1."""
+    x = min(max(f4(x), f4(0)), f4(1))
+    return f4(x * x * (f4(3) - f4(2) * x))
+
+
+@inner
+def hash01(x: int, y: int, seed: int) -> np.float32:
+    """A number in 0…1 for a lattice point, by 32-bit integer mixing (a sine hash differs between CPUs)."""
+    h = i4(i4(x) * i4(374761393) + i4(y) * i4(668265263) + i4(seed) * i4(1442695041))
+    h = i4((h ^ ((h >> i4(13)) & i4(0x7FFFF))) * i4(1274126177))
+    h = i4((h ^ ((h >> i4(15)) & i4(0x1FFFF))) * i4(-2048144789))
+    return f4((h >> i4(8)) & i4(0xFFFFFF)) * f4(1 / 16777216)
+
+
+@inner
+def tap(tile: Plane, u: float, v: float) -> np.float32:
+    """Bilinear sample of a square tile whose side is a power of two, repeated for ever; u, v in texels."""
+    size = tile.shape[0]
+    x = np.floor(f4(u))
+    y = np.floor(f4(v))
+    fx = f4(u) - x
+    fy = f4(v) - y
+    ix = i4(x)
+    iy = i4(y)
+    ax = ix & i4(size - 1)
+    bx = i4(ix + 1) & i4(size - 1)
+    ay = iy & i4(size - 1)
+    by = i4(iy + 1) & i4(size - 1)
+    top = tile[ay, ax] + (tile[ay, bx] - tile[ay, ax]) * fx
+    low = tile[by, ax] + (tile[by, bx] - tile[by, ax]) * fx
+    return f4(top + (low - top) * fy)

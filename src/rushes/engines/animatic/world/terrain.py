@@ -1,0 +1,146 @@
+"""Land: a height map raised from noise, lit once for the scene's sun, and walked column by column (voxel space).
+
+Heights are fractal noise damped by its own slope, which erodes ridges and fills valleys, mixed with ridged noise. The
+map is mirrored at its borders, so there is no seam. Lighting is baked: shadow by a march towards the sun, ambient
+light by how much higher the neighbourhood is. A column walks away from the camera, raising the lowest row that is
+still free; steps grow with distance as pixels do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rushes.engines.animatic.runtime import Plane, f4
+from rushes.engines.animatic.tables import colour
+from rushes.engines.animatic.world.air import Air, Colour
+from rushes.engines.animatic.world.march import paint_land, raise_land, walk_land
+from rushes.engines.animatic.world.view import Canvas, Pose
+
+SIZE = 2048
+COARSE = 8
+"""Texels of the map per texel of the map that guides the camera."""
+
+
+@dataclass(frozen=True)
+class Land:
+    """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
+    0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height."""
+
+    height: float
+    scale: float
+    ridge: float
+    detail: int
+    power: float
+    cell: float
+    snowline: float
+    treeline: float
+    rock: Colour
+    scree: Colour
+    grass: Colour
+    snow: Colour
+    sea_level: float
+    relief: float
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
+        return cls(
+            height=float(row["height"]),
+            scale=float(row["scale"]),
+            ridge=float(row["ridge"]),
+            detail=int(row["detail"]),
+            power=float(row["power"]),
+            cell=float(row.get("cell", 9.0)),
+            snowline=float(row["snowline"]) * (1 - 0.75 * snowfall),
+            treeline=float(row["treeline"]) * (1 - 0.8 * snowfall),
+            rock=colour(row["rock"]),
+            scree=colour(row["scree"]),
+            grass=colour(row["grass"]),
+            snow=colour(row.get("snow", "#eef1f8")),
+            sea_level=float(row.get("sea_level", -1e9)),
+            relief=float(row.get("relief", 1.0)),
+        )
+
+
+class Terrain:
+    """The layer: land under the camera and to the horizon."""
+
+    def __init__(self, land: Land, light: Air, seed: int) -> None:
+        self.land = land
+        heights = np.zeros((SIZE, SIZE), np.float32)
+        raise_land(heights, f4(land.scale / SIZE), land.detail, f4(land.ridge), np.int32(seed & 0xFFFFFF))
+        low, high = (float(v) for v in np.percentile(heights[::8, ::8], [0.05, 99.95]))
+        heights = np.clip((heights - np.float32(low)) / np.float32(high - low), 0, 1.1)
+        self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
+        if land.sea_level > -1e8:
+            self._heights -= np.float32(land.sea_level)
+        small = cv2.resize(self._heights, (SIZE // COARSE, SIZE // COARSE), interpolation=cv2.INTER_AREA)
+        around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+        rng = np.random.default_rng(seed)
+        self._grain = _grain(rng)
+        colours = np.zeros((SIZE, SIZE, 3), np.float32)
+        material = np.array([*land.rock, *land.scree, *land.grass, *land.snow], np.float32)
+        sky = np.array([*light.sun, *light.sunlight, *light.ambient], np.float32)
+        lines = np.array(
+            [land.height, land.snowline, land.treeline, land.cell, land.relief], np.float32
+        )
+        paint_land(colours, self._heights, around, self._grain, material, sky, lines)
+        self._colours = colours
+        self._far = cv2.resize(colours, (SIZE // 4, SIZE // 4), interpolation=cv2.INTER_AREA)
+        peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
+        self._floor = cv2.GaussianBlur(peaks, (0, 0), 6)
+        self._start = self._vantage(small, rng)
+        self._fog = np.array([light.fog, 0.1 * land.height, 1 / (0.16 * land.height + 1), 0.96], np.float32)
+
+    def guide(self, pose: Pose) -> Pose:
+        x, z = pose.x + self._start[0], pose.z + self._start[1]
+        return replace(pose, x=x, z=z, y=self.floor(x, z) + pose.y)
+
+    def floor(self, x: float, z: float) -> float:
+        """Height above which nothing sticks out near (x, z), varying slowly."""
+        step = self.land.cell * COARSE
+        u = np.array([[x / step - 0.5]], np.float32)
+        v = np.array([[z / step - 0.5]], np.float32)
+        return float(cv2.remap(self._floor, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)[0, 0])
+
+    def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
+        upright = cv2.transpose(canvas.light)
+        view = pose.packed(canvas.width, canvas.height)
+        reach = self.land.cell * SIZE * 0.8
+        numbers = np.array(
+            [self.land.cell, reach, max(6.0, min(pose.y * 0.04, 30.0)), 0.0 if self.land.sea_level < -1e8 else 1.0],
+            np.float32,
+        )
+        walk_land(upright, self._heights, self._colours, self._far, self._grain, haze, view, self._fog, numbers)
+        cv2.transpose(upright, dst=canvas.light)
+
+    def _vantage(self, small: Plane, rng: np.random.Generator) -> tuple[float, float]:
+        """A place to start from whose skyline is well up and uneven: the best of two dozen."""
+        n = small.shape[0]
+        step = self.land.cell * COARSE
+        distances = np.arange(6, n // 3)
+        best, where = -1e9, (n / 2, n / 3)
+        for _ in range(24):
+            x, z = rng.uniform(0.3, 0.7) * n, rng.uniform(0.12, 0.4) * n
+            eye = float(self._floor[int(z), int(x)]) + 0.05 * self.land.height
+            angles = np.linspace(-0.6, 0.6, 13)
+            columns = (x + np.sin(angles)[:, None] * distances[None]).astype(int) % n
+            rows = (z + np.cos(angles)[:, None] * distances[None]).astype(int) % n
+            skyline = ((small[rows, columns] - eye) / (distances * step)).max(axis=1)
+            score = -abs(float(skyline.mean()) - 0.07) + 0.6 * float(skyline.std())
+            if score > best:
+                best, where = score, (x, z)
+        return where[0] * step, where[1] * step
+
+
+def _grain(rng: np.random.Generator, size: int = 512) -> Plane:
+    """Seamless fine texture in -1…1."""
+    frequency = np.fft.fftfreq(size, 1 / size)
+    k = np.hypot(frequency[:, None], frequency[None, :])
+    k[0, 0] = 1
+    field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * k**-1.1 * (k > 2)).real
+    return np.clip(field / (2.2 * field.std()), -1, 1).astype(np.float32)
