@@ -1,0 +1,309 @@
+"""The video generations of the AI/ML API. Four status words, and an object per end: `video` or `error`. Keys that have
+nothing to say are left out, never null, and no key but the video's is named `url`: the vendor's SDK takes the first it
+finds. Whatever a body holds besides the model's own parameters is accepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, unquote
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from rushes.core.errors import (
+    BadReply,
+    BodyTooLarge,
+    InvalidCall,
+    InvalidQuery,
+    InvalidShot,
+    KeyInUse,
+    KeyReused,
+    OutOfCredits,
+    QueueFull,
+    RateLimited,
+    RushesError,
+    Unauthorised,
+    UnknownModel,
+    UnknownRequest,
+)
+from rushes.core.parameter import shown
+from rushes.core.request import Status
+from rushes.core.shot import MAX_SEED
+from rushes.dialects import wire
+from rushes.dialects.base import (
+    Accepted,
+    Call,
+    Get,
+    Kind,
+    ModelInfo,
+    ModelList,
+    Models,
+    OutcomeView,
+    Reply,
+    RequestView,
+    Route,
+    Submit,
+    WireReply,
+    WireRequest,
+)
+
+PATHS = ("/v2/generate/video/kling/generation", "/v2/video/generations")
+"""The page's, and today's for all models, which we write."""
+
+WORDS = {
+    Status.QUEUED: "queued",
+    Status.PROCESSING: "generating",
+    Status.SUCCESS: "completed",
+    Status.FAILED: "error",
+    Status.CANCELLED: "error",
+}
+STATUS = {
+    "queued": Status.QUEUED,
+    "waiting": Status.QUEUED,
+    "active": Status.PROCESSING,
+    "generating": Status.PROCESSING,
+    "completed": Status.SUCCESS,
+    "error": Status.FAILED,
+}
+CANCELLED = "Cancelled"
+VIDEO_TYPE = "internal/video-generations/submit"
+
+
+class _Video(msgspec.Struct, kw_only=True):
+    url: str
+    content_type: str = "video/mp4"
+    file_name: str = ""
+    file_size: int = 0
+    duration: float = 0.0
+
+
+class _Failure(msgspec.Struct):
+    name: str = ""
+    message: str = ""
+
+
+class _Generation(msgspec.Struct, kw_only=True):
+    id: str
+    status: str
+    video: _Video | UnsetType = UNSET
+    error: _Failure | UnsetType = UNSET
+
+
+class _Info(msgspec.Struct):
+    name: str = ""
+    developer: str = ""
+    description: str = ""
+
+
+class _Model(msgspec.Struct):
+    id: str
+    type: str = VIDEO_TYPE
+    info: _Info = msgspec.field(default_factory=_Info)
+
+
+class _Models(msgspec.Struct):
+    object: str
+    data: list[_Model]
+
+
+class _Error(msgspec.Struct, kw_only=True):
+    requestId: str = ""  # noqa: N815 - the vendor's key
+    statusCode: int = 0  # noqa: N815 - the vendor's key
+    timestamp: str = ""
+    path: str = ""
+    message: str
+
+
+class Aimlapi:
+    name = "aimlapi"
+    routes = (
+        *(Route(method, path, kind) for path in PATHS for method, kind in (("POST", Submit), ("GET", Get))),
+        *(Route("GET", path, Models, needs_key=False) for path in ("/v1/models", "/models")),
+    )
+
+    # -- calls -------------------------------------------------------------------------------------------------
+
+    def parse(
+        self,
+        kind: Kind,
+        path: Mapping[str, str],
+        query: Mapping[str, str],
+        body: bytes,
+        content_type: str = "",
+    ) -> Call:
+        if kind is Submit:
+            return _submission(wire.read_object(body))
+        if kind is Get:
+            return Get(_generation_id(query))
+        return Models()
+
+    def write(self, call: Call) -> WireRequest:
+        match call:
+            case Submit(model, fields):
+                return wire.send("POST", PATHS[1], {"model": model, **fields})
+            case Get(id):
+                return wire.send("GET", PATHS[1], query={"generation_id": quote(id, safe="")})
+            case Models():
+                return wire.send("GET", "/v1/models")
+        raise TypeError(f"the aimlapi dialect has no call {type(call).__name__}")
+
+    # -- replies -----------------------------------------------------------------------------------------------
+
+    def render(self, reply: Reply) -> WireReply:
+        match reply:
+            case Accepted(view):
+                return wire.answer(_Generation(id=view.id, status=WORDS[view.status]))
+            case RequestView():
+                return wire.answer(_generation(reply))
+            case ModelList(models):
+                return wire.answer(_Models("list", [_model(info) for info in models]))
+        raise TypeError(f"the aimlapi dialect has no reply {type(reply).__name__}")
+
+    def read(self, kind: Kind, reply: WireReply) -> Reply:
+        if not 200 <= reply.status < 300:
+            raise self.read_error(reply)
+        if kind is Models:
+            return ModelList(tuple(_model_info(model) for model in wire.read_as(_Models, reply).data))
+        view = _view(wire.read_as(_Generation, reply))
+        return Accepted(view) if kind is Submit else view
+
+    # -- errors ------------------------------------------------------------------------------------------------
+
+    def render_error(self, error: RushesError, *, path: str, request_id: str, now: float) -> WireReply:
+        status, message = _refusal(error)
+        headers = wire.retry_after(error.retry_after) if isinstance(error, RateLimited | QueueFull) else {}
+        moment = datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = _Error(requestId=request_id, statusCode=status, timestamp=moment, path=path, message=message)
+        return wire.answer(body, status, headers)
+
+    def read_error(self, reply: WireReply) -> RushesError:
+        try:
+            text = wire.read_as(_Error, reply).message
+        except BadReply as bad:
+            return bad
+        wait = wire.seconds_to_wait(reply)
+        match reply.status:
+            case 401:
+                return Unauthorised(text)
+            case 402 | 403:
+                return OutOfCredits(text)
+            case 404:
+                return UnknownRequest()
+            case 409:
+                return KeyInUse(text)
+            case 413:
+                return BodyTooLarge(text)
+            case 422:
+                return KeyReused()
+            case 429:
+                return RateLimited(text, limit=0, interval=0.0, retry_after=wait)
+            case 503:
+                return QueueFull(text, retry_after=wait)
+        if 400 <= reply.status < 500:
+            return InvalidQuery(text) if text.startswith("Query") else InvalidCall(text)
+        return BadReply(f"the server answered {reply.status}: {text}")
+
+
+def _submission(body: dict[str, Any]) -> Submit:
+    """A seed that cannot be one is left out like any key of another provider: this vendor refuses no extra key."""
+    model = wire.text_of(body, "model")
+    payload = {key: value for key, value in body.items() if key != "model"}
+    fields = payload
+    if "seed" in payload and not _is_seed(payload["seed"]):
+        fields = {key: value for key, value in payload.items() if key != "seed"}
+    return Submit(model, fields, payload)
+
+
+def _is_seed(value: object) -> bool:
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 10:
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEED
+
+
+def _generation_id(query: Mapping[str, str]) -> str:
+    """The bare id out of `id`, `id:model` and percent-encoded forms of either. Raises `InvalidQuery`."""
+    identity = unquote(query.get("generation_id", "")).partition(":")[0].strip()
+    if not identity:
+        raise InvalidQuery("generation_id: Required")
+    return identity
+
+
+def _generation(view: RequestView) -> _Generation:
+    generation = _Generation(id=view.id, status=WORDS[view.status])
+    if view.status is Status.SUCCESS and view.outcome is not None:
+        generation.video = _Video(
+            url=view.outcome.video_url,
+            file_name=f"{view.id}.mp4",
+            file_size=view.outcome.size,
+            duration=view.outcome.seconds,
+        )
+    elif view.status.terminal:
+        name = CANCELLED if view.status is Status.CANCELLED else view.error_name or "GenerationError"
+        generation.error = _Failure(name, view.error or f"the request was {view.status}")
+    return generation
+
+
+def _view(generation: _Generation) -> RequestView:
+    status = STATUS.get(generation.status)
+    video, error = generation.video, generation.error or _Failure()
+    if status is None:
+        raise BadReply(f"the server answered with the unknown status {shown(generation.status)}")
+    if status is Status.FAILED and error.name == CANCELLED:
+        status = Status.CANCELLED
+    if status is Status.SUCCESS and not video:
+        raise BadReply("the server answered completed without a video")
+    return RequestView(
+        id=generation.id,
+        status=status,
+        outcome=OutcomeView(video_url=video.url, size=video.file_size, seconds=video.duration)
+        if video
+        else None,
+        error=error.message or None,
+        error_name=error.name or None,
+    )
+
+
+def _model(info: ModelInfo) -> _Model:
+    return _Model(info.id, info=_Info(info.name, info.developer, info.brief))
+
+
+def _model_info(model: _Model) -> ModelInfo:
+    return ModelInfo(
+        id=model.id, name=model.info.name, developer=model.info.developer, brief=model.info.description
+    )
+
+
+def _refusal(error: RushesError) -> tuple[int, str]:
+    """Status and message; the vendor knows no 404 for models and says 403 when the credits are spent."""
+    match error:
+        case InvalidShot():
+            return 400, f"Body validation error! {error.field}: {_complaint(error)}"
+        case UnknownModel():
+            expected = "one of the ids that GET /v1/models lists"
+            return 400, f"Body validation error! model: {_bad_enum(expected, error.model)}"
+        case InvalidQuery():
+            return 400, f"Query validation error! {error}"
+        case InvalidCall():
+            return 400, f"Body validation error! {error}"
+        case OutOfCredits():
+            return 403, f"You've run out of credits. {error.advice}".strip()
+        case RateLimited():
+            return 429, "Too Many Requests"
+    return error.status_hint, wire.sentence(error)
+
+
+def _complaint(error: InvalidShot) -> str:
+    if error.problem == "missing":
+        return "Required"
+    if error.problem == "option":
+        return _bad_enum(" | ".join(f"'{option}'" for option in error.allowed), error.value)
+    return str(error).removeprefix(f"{error.field}: ")
+
+
+def _bad_enum(expected: str, value: object) -> str:
+    return f"Invalid enum value. Expected {expected}, received {shown(value)}"

@@ -1,0 +1,120 @@
+"""JSON on the wire, read with suspicion: what comes in is at most an object of bounded depth and count, and whatever
+else it is becomes one error of the tree."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+
+from rushes.core.errors import (
+    BadReply,
+    CallError,
+    InputError,
+    InvalidCall,
+    InvalidQuery,
+    InvalidShot,
+    RushesError,
+)
+from rushes.core.parameter import absent, shown
+from rushes.dialects.base import WireReply, WireRequest
+
+MAX_DEPTH = 32
+MAX_ITEMS = 20_000
+"""Values in one body. A payload has about ten; each costs a client one byte and us a hundred."""
+
+JSON = "application/json"
+
+T = TypeVar("T")
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in a request's body. Raises `InvalidCall`."""
+    if not body.strip():
+        raise InvalidCall("the body is empty: a JSON object is needed")
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_ITEMS:
+        raise InvalidCall(f"the body has more than {MAX_ITEMS} values")
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidCall(f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise InvalidCall(f"the body must be a JSON object, not {shown(value)}")
+    if _deeper_than(value, MAX_DEPTH):
+        raise InvalidCall(f"the body is nested deeper than {MAX_DEPTH} levels")
+    return value
+
+
+def text_of(body: Mapping[str, Any], key: str) -> str:
+    """A required text of a request's body. Raises `InvalidShot`."""
+    value = body.get(key)
+    if absent(value):
+        raise InvalidShot(key, "missing", "missing")
+    if not isinstance(value, str):
+        raise InvalidShot(key, "type", f"must be text, not {shown(value)}", value=value)
+    return value
+
+
+def number_of(query: Mapping[str, str], key: str, default: int, low: int, high: int) -> int:
+    """A whole number of a query, within `low` … `high`. Raises `InvalidQuery`."""
+    text = query.get(key, "")
+    if not text:
+        return default
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+        raise InvalidQuery(f"{key}: is {shown(text)}; allowed options: {low} … {high}")
+    return int(text)
+
+
+def send(method: str, path: str, body: object = None, query: dict[str, str] | None = None) -> WireRequest:
+    """A request, with `body` as JSON unless it is None."""
+    if body is None:
+        return WireRequest(method, path, query or {})
+    return WireRequest(method, path, query or {}, msgspec.json.encode(body), JSON)
+
+
+def answer(body: object, status: int = 200, headers: dict[str, str] | None = None) -> WireReply:
+    return WireReply(status, msgspec.json.encode(body), {"content-type": JSON, **(headers or {})})
+
+
+def read_as(kind: type[T], reply: WireReply) -> T:
+    """The body of an answer as a wire struct. Raises `BadReply`."""
+    try:
+        return msgspec.json.decode(reply.body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadReply(
+            f"the server answered {reply.status} with a body that makes no sense: {error}"
+        ) from None
+
+
+def retry_after(seconds: float) -> dict[str, str]:
+    """The header, in whole seconds and never 0, which clients read as "at once"."""
+    return {"retry-after": str(max(1, math.ceil(seconds)))}
+
+
+def seconds_to_wait(reply: WireReply) -> float:
+    """What a `Retry-After` in seconds says, else 1."""
+    text = reply.headers.get("retry-after", "")
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 1.0
+
+
+def sentence(error: RushesError) -> str:
+    """What a client may read of `error`: the caller's mistakes in full, of our own troubles nothing."""
+    if not isinstance(error, CallError | InputError):
+        return "internal error"
+    return f"{error}. {error.advice}" if error.advice else str(error)
+
+
+def _deeper_than(value: Any, depth: int) -> bool:
+    level = [value]
+    for _ in range(depth):
+        level = [
+            child
+            for parent in level
+            for child in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(child, dict | list)
+        ]
+        if not level:
+            return False
+    return True
