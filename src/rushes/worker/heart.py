@@ -16,7 +16,7 @@ from typing import Self
 import structlog
 
 from rushes.core.clock import Clock
-from rushes.core.errors import LeaseLost
+from rushes.core.errors import LeaseLost, LedgerUnavailable
 from rushes.core.request import Lease, Phase
 from rushes.ledger.queue import Ledger
 
@@ -92,7 +92,7 @@ class Heart:
         except LeaseLost:
             log.warning("lease lost", phase=self._phase)
             return False
-        except Exception as error:  # noqa: BLE001 - whatever keeps the ledger away, only the lease's time counts
+        except LedgerUnavailable as error:
             silent = self._clock.monotonic() - self._held_since
             log.warning(
                 "beat failed",

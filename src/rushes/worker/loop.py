@@ -9,7 +9,9 @@ lost, within the drain when told to, and not to burn requests while its own disk
 from __future__ import annotations
 
 import errno
+import os
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,6 +20,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from rushes.core.card import EngineChoice
 from rushes.core.clock import SYSTEM_CLOCK, Clock
 from rushes.core.errors import (
     AttemptError,
@@ -26,6 +29,7 @@ from rushes.core.errors import (
     DiskFull,
     InputError,
     LeaseLost,
+    LedgerUnavailable,
     RushesError,
     SetupError,
 )
@@ -35,11 +39,12 @@ from rushes.ledger.queue import Ledger
 from rushes.store.base import Store
 from rushes.worker.heart import Heart
 from rushes.worker.messages import Job
-from rushes.worker.studios import EngineChoice, Studio, Studios
+from rushes.worker.studios import Studio, Studios, identity
 
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+SEEN_EVERY = 20.0
 SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
 
 
@@ -89,13 +94,17 @@ class Worker:
     def run(self) -> None:
         """Work until stopped. All studios have ended when it returns."""
         log.info("worker started", worker=self.name, cards=sorted(self._engines))
+        presence = threading.Thread(target=self._be_seen, name="presence", daemon=True)
+        presence.start()
         try:
             self._warm_up()
             while not self._stopping.is_set():
                 self._next()
         finally:
+            self._stopping.set()
             self._studios.close()
             self._waiter.close()
+            presence.join()
             log.info("worker stopped", worker=self.name)
 
     def stop(self) -> None:
@@ -123,12 +132,22 @@ class Worker:
             except RushesError as error:
                 log.error("warm-up failed", card=card, error=str(error), advice=error.advice)
 
+    def _be_seen(self) -> None:
+        """Stand in the roster, for people to look at."""
+        try:
+            self._ledger.register_worker(self.name, socket.gethostname(), os.getpid(), list(self._engines))
+            while not self._stopping.wait(SEEN_EVERY):
+                self._ledger.worker_seen(self.name)
+            self._ledger.remove_worker(self.name)
+        except LedgerUnavailable as error:
+            log.warning("the roster misses this worker", error=str(error))
+
     def _next(self) -> None:
         """One request, or a sleep until there may be one."""
         asked = self._clock.monotonic()
         try:
             claim = self._ledger.claim(self.name, list(self._engines), *self._affinity())
-        except Exception as error:  # noqa: BLE001 - whatever keeps the ledger away, it may come back
+        except LedgerUnavailable as error:
             self._wait_out("the ledger gives no work", error)
             return
         if claim.lease is None:
@@ -139,7 +158,7 @@ class Worker:
 
     def _affinity(self) -> tuple[str | None, float]:
         """The card to prefer and the seconds that it saves; nothing to prefer while one engine serves all cards."""
-        if self._resident is None or len({choice.identity for choice in self._engines.values()}) == 1:
+        if self._resident is None or len({identity(choice) for choice in self._engines.values()}) == 1:
             return None, 0.0
         return self._resident, self._footprints[self._resident].load_seconds
 
@@ -155,6 +174,7 @@ class Worker:
             on_lost=self._interrupt,
         )
         error: RushesError | None = None
+        end: tuple[str, Callable[[], object]]
         with heart:
             try:
                 end = "finish", partial(self._ledger.finish, lease, self._produce(lease, heart))
@@ -206,8 +226,8 @@ class Worker:
         return Job(name=folder.name, shot=lease.shot, folder=str(folder), image=image)
 
     def _make(self, lease: Lease, job: Job, heart: Heart, stopped: Callable[[], bool]) -> Outcome:
-        footprint = self._footprints[lease.model]
-        self._studio = self._studios.get(self._engines[lease.model], footprint)
+        footprint = self._footprints[lease.card]
+        self._studio = self._studios.get(self._engines[lease.card], footprint)
         try:
             made = self._studio.run(job, heart.tell, footprint.load_seconds, stopped)
         except RushesError:
@@ -215,7 +235,7 @@ class Worker:
             raise
         finally:
             self._studio = None
-        self._resident = lease.model
+        self._resident = lease.card
         return made
 
     def _upload(
@@ -244,7 +264,7 @@ class Worker:
                 return verb
             except LeaseLost:
                 break
-            except Exception as error:  # noqa: BLE001 - as for a beat, only the lease's time counts
+            except LedgerUnavailable as error:
                 log.warning("the ledger did not take the end", verb=verb, error=str(error))
                 heart.lost.wait(pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
@@ -254,9 +274,8 @@ class Worker:
         if (studio := self._studio) is not None:
             studio.cancel()
 
-    def _wait_out(self, what: str, error: Exception) -> None:
+    def _wait_out(self, what: str, error: RushesError) -> None:
         """Sleep a little longer with each trouble in a row."""
-        advice = error.advice if isinstance(error, RushesError) else ""
-        log.error(what, error=str(error), advice=advice, again_in=self._pause)
+        log.error(what, error=str(error), advice=error.advice, again_in=self._pause)
         self._stopping.wait(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)

@@ -14,15 +14,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias, TypeVar
+from typing import BinaryIO, TypeAlias, TypeVar
 
 import msgspec
 import psutil
 import structlog
 
+from rushes.core.card import EngineChoice
 from rushes.core.clock import SYSTEM_CLOCK, Clock
 from rushes.core.errors import Cancelled, RushesError, WorkerLost
 from rushes.core.request import Outcome, Phase
@@ -54,17 +55,9 @@ def never() -> bool:
     return False
 
 
-@dataclass(frozen=True)
-class EngineChoice:
-    """Which engine serves a card: the entry point's name, and the card's `[engine]` options."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> str:
-        """Equal for choices that one loaded engine can serve."""
-        return self.name + " " + msgspec.json.encode(self.options, order="deterministic").decode()
+def identity(choice: EngineChoice) -> str:
+    """Equal for choices that one loaded engine can serve."""
+    return choice.name + " " + msgspec.json.encode(choice.options, order="deterministic").decode()
 
 
 @dataclass(frozen=True)
@@ -295,11 +288,11 @@ class Studios:
     def get(self, choice: EngineChoice, footprint: Footprint) -> Studio:
         """The studio of `choice`, started but perhaps not loaded, after making room for it."""
         self._drop_dead()
-        found = self._open.pop(choice.identity, None)
+        found = self._open.pop(identity(choice), None)
         if found is None:
             self._make_room(footprint)
             found = (Studio(choice, self._logs, patience=self._patience, clock=self._clock), footprint)
-        self._open[choice.identity] = found  # now the most recently used
+        self._open[identity(choice)] = found  # now the most recently used
         return found[0]
 
     def close(self) -> None:
@@ -313,18 +306,18 @@ class Studios:
             studio.kill()
 
     def _drop_dead(self) -> None:
-        for identity, (studio, _) in list(self._open.items()):
+        for key, (studio, _) in list(self._open.items()):
             if not studio.alive:
-                del self._open[identity]
+                del self._open[key]
                 studio.bury()
 
     def _make_room(self, new: Footprint) -> None:
-        for identity in list(self._open):
+        for key in list(self._open):
             if self._fits(new):
                 return
-            studio, footprint = self._open[identity]
-            if footprint.device == new.device and identity not in self._keep:
-                del self._open[identity]
+            studio, footprint = self._open[key]
+            if footprint.device == new.device and key not in self._keep:
+                del self._open[key]
                 log.info("studio evicted", engine=studio.choice.name, studio=studio.pid)
                 studio.quit()
 
