@@ -29,7 +29,7 @@ from rushes.core.errors import (
     UnknownModel,
     UnknownRequest,
 )
-from rushes.core.parameter import shown
+from rushes.core.parameter import Parameter, shown
 from rushes.core.request import Status
 from rushes.core.shot import MAX_SEED
 from rushes.dialects import wire
@@ -70,6 +70,9 @@ STATUS = {
 }
 CANCELLED = "Cancelled"
 VIDEO_TYPE = "internal/video-generations/submit"
+SEED = Parameter(
+    name="seed", type="integer", display_name="Seed", description="", min_value=0, max_value=MAX_SEED
+)
 
 
 class _Video(msgspec.Struct, kw_only=True):
@@ -218,11 +221,11 @@ def _submission(body: dict[str, Any]) -> Submit:
 
 
 def _is_seed(value: object) -> bool:
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) <= 10:
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SEED
+    try:
+        SEED.read(value)
+    except InvalidShot:
+        return False
+    return True
 
 
 def _generation_id(query: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ from rushes.core.errors import (
     BodyTooLarge,
     FileGone,
     InvalidCall,
+    InvalidQuery,
     InvalidShot,
     KeyInUse,
     KeyReused,
@@ -178,7 +179,7 @@ class Gmi:
     def render_error(self, error: RushesError, *, path: str, request_id: str, now: float) -> WireReply:
         status = error.status_hint
         match error:
-            case InvalidShot():
+            case InvalidCall() if not isinstance(error, InvalidQuery):
                 return wire.answer(_Error(f"invalid payload parameters: {error}"), status)
             case UnknownModel() | UnknownRequest():
                 return wire.answer(_Error(str(error)), status)

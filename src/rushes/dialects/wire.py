@@ -103,7 +103,7 @@ def sentence(error: RushesError) -> str:
     """What a client may read of `error`: the caller's mistakes in full, of our own troubles nothing."""
     if not isinstance(error, CallError | InputError):
         return "internal error"
-    return f"{error}. {error.advice}" if error.advice else str(error)
+    return f"{str(error).rstrip('.')}. {error.advice}" if error.advice else str(error)
 
 
 def _deeper_than(value: Any, depth: int) -> bool:
