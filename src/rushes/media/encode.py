@@ -51,7 +51,7 @@ class Mp4Writer:
         fps: int,
         sound: bool = False,
         preset: str = "veryfast",
-        crf: int = 20,
+        crf: float = 20,
         threads: int = THREADS,
     ) -> None:
         if width % 2 or height % 2 or width < 2 or height < 2:
@@ -64,7 +64,7 @@ class Mp4Writer:
         video = self._container.add_stream("libx264", rate=self._rate)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         # Left to itself, x264 also sets keyframes where it suspects a cut, and then counts anew.
-        video.options = {"preset": preset, "crf": str(crf), "sc_threshold": "0"}
+        video.options = {"preset": preset, "crf": f"{crf:g}", "sc_threshold": "0"}
         context = video.codec_context
         context.gop_size = round(KEYFRAME_SECONDS * fps)
         context.thread_count = threads
@@ -188,7 +188,7 @@ def write_video(
     audio: npt.NDArray[np.float32] | None = None,
     on_frame: Callable[[int], None] | None = None,
     preset: str = "veryfast",
-    crf: int = 20,
+    crf: float = 20,
     threads: int = THREADS,
 ) -> None:
     """Encode exactly `count` frames, and `audio` when given, into the MP4 at `path`.
