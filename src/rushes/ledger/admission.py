@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, Row, func, select
 from rushes.core.errors import InvalidCall, OutOfCredits, QueueFull, RateLimited
 from rushes.core.request import Status
 from rushes.ledger.rows import NewRequest
+from rushes.ledger.statements import DAY_SECONDS
 from rushes.ledger.table import R, literal, spend, tallies
 
-DAY = 86_400.0
 MINUTE = 60.0
 
 
@@ -68,7 +68,7 @@ def _check_rate(
 
 
 def _check_budget(connection: Connection, owner: Row[Any], clock: ColumnElement[float]) -> None:
-    today = int((connection.scalar(select(clock)) or 0.0) // DAY)
+    today = int((connection.scalar(select(clock)) or 0.0) // DAY_SECONDS)
     date = datetime.date(1970, 1, 1) + datetime.timedelta(days=today)
     for limit, first_day in ((owner.day_budget, today), (owner.month_budget, today - date.day + 1)):
         if limit is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy import ColumnElement
 
 from rushes.ledger.bell import Bell, Waiter
 from rushes.ledger.database import Database
-from rushes.ledger.table import R, now
+from rushes.ledger.statements import Changes
+from rushes.ledger.table import now
 
 
 def doubling(failures: int) -> float:
@@ -36,6 +36,7 @@ class Base:
         self.max_failures = max_failures
         self.backoff = backoff
         self.now: ColumnElement[float] = now() if clock is None else clock
+        self.changes = Changes(self.now)
         self._bell = Bell(self.db.path.parent / "bells")
 
     def check(self) -> None:
@@ -52,20 +53,3 @@ class Base:
     def ring(self) -> None:
         """Wake whoever waits on this machine."""
         self._bell.ring()
-
-    def told(self, **values: Any) -> dict[str, Any]:
-        """The values of a visible change."""
-        return {**values, "revision": R.revision + 1, "updated_at": self.now}
-
-    def ended(self, **values: Any) -> dict[str, Any]:
-        """The values of a change into a terminal status."""
-        return self.told(
-            finished_at=self.now,
-            keep_until=self.now + R.keep_for,
-            lease_until=None,
-            held=None,
-            ready_at=None,
-            phase=None,
-            note="",
-            **values,
-        )

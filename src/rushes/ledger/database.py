@@ -1,22 +1,14 @@
-"""How the ledger reaches its database: one engine, short transactions, and a plain sentence when the disk fails.
-
-Every write of a process goes through `write(body)`, where `body` is the whole transaction as a function of the
-connection. Bodies that arrive while a commit is under way wait and share the next one, each behind its own savepoint
-(group commit): one thread leads, runs them all, commits once; everybody returns after his durable commit. A body that
-raises one of our errors undoes itself alone. If the shared commit fails, each runs again by itself, so that each gets
-its own answer; a body therefore does nothing but talk to its connection.
-"""
+"""How the ledger reaches its database: one file, short transactions, and a plain sentence when the disk fails."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sqlite3
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import psutil
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -24,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from rushes.core.errors import LedgerUnavailable, RushesError, SetupError
+from rushes.ledger.commits import GroupCommit
 from rushes.ledger.rows import encode_json
 
 T = TypeVar("T")
@@ -223,82 +216,3 @@ def refuse_network_disk(path: Path, mounts: Iterable[Any]) -> None:
             "cannot lock",
             advice="Choose a data folder on a local disk.",
         )
-
-
-class _Job(Generic[T]):
-    """One body on its way through a commit."""
-
-    def __init__(self, body: Callable[[Connection], T]) -> None:
-        self.body = body
-        self.done = False
-        self.error: BaseException | None = None
-        self.value: T
-
-    def alone(self, transaction: Callable[[], contextlib.AbstractContextManager[Connection]]) -> None:
-        self.error = None
-        try:
-            with transaction() as connection:
-                self.value = self.body(connection)
-        except Exception as error:  # noqa: BLE001 - handed to the caller by `answer`
-            self.error = error
-        self.done = True
-
-    def answer(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-class GroupCommit:
-    """Shares commits among threads. `transaction` begins one and commits it, or rolls it back on an exception."""
-
-    def __init__(self, transaction: Callable[[], contextlib.AbstractContextManager[Connection]]) -> None:
-        self._transaction = transaction
-        self._changed = threading.Condition()
-        self._leading = False
-        self._waiting: list[_Job[Any]] = []
-
-    def run(self, body: Callable[[Connection], T]) -> T:
-        job = _Job(body)
-        with self._changed:
-            self._waiting.append(job)
-            while self._leading and not job.done:
-                self._changed.wait()
-            if job.done:
-                return job.answer()
-            self._leading = True
-            batch, self._waiting = self._waiting, []
-        try:
-            self._commit(batch)
-        finally:
-            with self._changed:
-                for follower in batch:
-                    if not follower.done:
-                        follower.error = LedgerUnavailable(
-                            "the ledger's commit was interrupted: repeat the call"
-                        )
-                        follower.done = True
-                self._leading = False
-                self._changed.notify_all()
-        return job.answer()
-
-    def _commit(self, batch: list[_Job[Any]]) -> None:
-        if len(batch) > 1 and self._together(batch):
-            return
-        for job in batch:
-            job.alone(self._transaction)
-
-    def _together(self, batch: list[_Job[Any]]) -> bool:
-        try:
-            with self._transaction() as connection:
-                for job in batch:
-                    try:
-                        with connection.begin_nested():
-                            job.value = job.body(connection)
-                    except RushesError as error:
-                        job.error = error
-        except Exception:  # noqa: BLE001 - nothing was committed: each finds out for itself
-            return False
-        for job in batch:
-            job.done = True
-        return True

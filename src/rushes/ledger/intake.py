@@ -9,25 +9,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, func, select, update
 
 from rushes.core.errors import LeaseLost, RushesError
 from rushes.core.request import IntakeLease, Status
 from rushes.ledger.base import Base
 from rushes.ledger.rows import IntakeClaim
-from rushes.ledger.table import QUEUED, Held, R, literal, requests
+from rushes.ledger.statements import INTAKE, MAX_INTAKE_TRIES
+from rushes.ledger.table import R, requests
 
-MAX_INTAKE_TRIES = 5
 INTAKE_LEASE_SECONDS = 60.0
-
-_WAITING = and_(QUEUED, R.held.is_not(None), R.held == literal(Held.INTAKE))
 
 
 class Intake(Base):
     def claim_intake(self, worker: str) -> IntakeClaim:
         """The image that waits longest, to be fetched within INTAKE_LEASE_SECONDS; or when to look again."""
         with self.db.reading() as connection:
-            wait = connection.scalar(select(func.min(R.ready_at) - self.now).where(_WAITING))
+            wait = connection.scalar(select(func.min(R.ready_at) - self.now).where(*INTAKE))
         if wait is None or wait > 0:
             return IntakeClaim(None, wait)
         return self.db.write(self._claim_intake)
@@ -35,7 +33,7 @@ class Intake(Base):
     def _claim_intake(self, connection: Connection) -> IntakeClaim:
         first = (
             select(R.id)
-            .where(_WAITING, R.ready_at <= self.now, R.intake_fence < MAX_INTAKE_TRIES)
+            .where(*INTAKE, R.ready_at <= self.now, R.intake_fence < MAX_INTAKE_TRIES)
             .order_by(R.ready_at, R.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -51,7 +49,7 @@ class Intake(Base):
             .returning(R.id, R.intake_fence, R.owner, R.model, R.card, R.image_url)
         ).first()
         if row is None:
-            later = select(func.min(R.ready_at) - self.now).where(_WAITING, R.ready_at > self.now)
+            later = select(func.min(R.ready_at) - self.now).where(*INTAKE, R.ready_at > self.now)
             return IntakeClaim(None, connection.scalar(later))
         return IntakeClaim(
             IntakeLease(
@@ -67,12 +65,12 @@ class Intake(Base):
 
     def finish_intake(self, lease: IntakeLease, image_key: str) -> None:
         """The checked image lies in the store under `image_key`: the request may be claimed. Raises `LeaseLost`."""
-        self._intake_write(lease, self.told(image_key=image_key, held=None, ready_at=None))
+        self._intake_write(lease, self.changes.told(image_key=image_key, held=None, ready_at=None))
         self.ring()
 
     def fail_intake(self, lease: IntakeLease, error: RushesError) -> None:
         """The image cannot be used: the request ends failed, and no worker is blamed. Raises `LeaseLost`."""
-        self._intake_write(lease, self.ended(status=Status.FAILED, error=str(error), error_name=error.name))
+        self._intake_write(lease, self.changes.ended(Status.FAILED, error=str(error), error_name=error.name))
 
     def retry_intake(self, lease: IntakeLease, error: RushesError) -> Status:
         """The network hiccupped: try again after a back-off, or end the request failed when `lease` was the last try.
@@ -80,7 +78,7 @@ class Intake(Base):
         if lease.tries >= MAX_INTAKE_TRIES:
             self.fail_intake(lease, error)
             return Status.FAILED
-        self._intake_write(lease, self.told(ready_at=self.now + self.backoff(lease.tries)))
+        self._intake_write(lease, self.changes.told(ready_at=self.now + self.backoff(lease.tries)))
         self.ring()
         return Status.QUEUED
 
@@ -88,7 +86,7 @@ class Intake(Base):
         def body(connection: Connection) -> None:
             written = connection.execute(
                 update(requests)
-                .where(R.id == lease.request_id, _WAITING, R.intake_fence == lease.fence)
+                .where(R.id == lease.request_id, *INTAKE, R.intake_fence == lease.fence)
                 .values(values)
             )
             if written.rowcount != 1:

@@ -30,15 +30,11 @@ from sqlalchemy import (
 )
 
 from rushes.core.request import Status
-from rushes.ledger.table import CLAIMABLE, PROCESSING, QUEUED, Held, R, literal, owners, requests, tallies
+from rushes.ledger.statements import BACKOFF, OVERDUE
+from rushes.ledger.table import CLAIMABLE, PROCESSING, QUEUED, R, literal, owners, requests, tallies
 
 _HEAD = (R.id, R.owner, R.card, R.priority, R.turn, R.status, R.fence)
 _ORDER = (R.priority.desc(), R.turn, R.id)
-
-
-def first_in_line(*where: ColumnElement[bool]) -> Select[tuple[str]]:
-    """The id of the best claimable row; rows that another claim is just taking are passed over."""
-    return select(R.id).where(CLAIMABLE, *where).order_by(*_ORDER).limit(1).with_for_update(skip_locked=True)
 
 
 def _running(owner: ColumnElement[str]) -> Any:
@@ -112,10 +108,8 @@ class Line:
             select(func.min(R.lease_until))
             .where(PROCESSING, R.card.in_(bindparam("cards", expanding=True)))
             .scalar_subquery(),
-            select(func.min(R.ready_at))
-            .where(QUEUED, R.held.is_not(None), R.held == literal(Held.BACKOFF))
-            .scalar_subquery(),
-            select(func.min(R.start_by)).where(QUEUED, R.start_by.is_not(None)).scalar_subquery(),
+            select(func.min(R.ready_at)).where(*BACKOFF).scalar_subquery(),
+            select(func.min(R.start_by)).where(*OVERDUE).scalar_subquery(),
         )
 
     def next_change(self, connection: Connection, cards: Sequence[str]) -> float | None:

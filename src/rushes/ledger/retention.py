@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from sqlalchemy import select, update
 
-from rushes.core.request import LIVE, Request
+from rushes.core.request import Request
 from rushes.ledger.base import Base
 from rushes.ledger.rows import REQUEST_COLUMNS, request_from
+from rushes.ledger.statements import ENDED
 from rushes.ledger.table import R, requests
 
 
@@ -47,13 +48,11 @@ class Retention(Base):
 
     def expire(self, request_id: str) -> None:
         """Note that the files of an ended request are gone; its record stays."""
-        values = self.told(expired_at=self.now)
+        values = self.changes.told(expired_at=self.now)
         self.db.write(
             lambda connection: (
                 connection.execute(
-                    update(requests)
-                    .where(R.id == request_id, R.status.not_in(sorted(LIVE)), R.expired_at.is_(None))
-                    .values(values)
+                    update(requests).where(R.id == request_id, ENDED, R.expired_at.is_(None)).values(values)
                 ).rowcount
             )
         )

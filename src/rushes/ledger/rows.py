@@ -147,7 +147,6 @@ LEASE_COLUMNS = tuple(
         "failures",
         "priority",
         "turn",
-        "started_at",
         "updated_at",
     )
 )
@@ -160,6 +159,8 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "payload": msgspec.json.Decoder(dict[str, Any]).decode,
     "shot": decode_shot,
     "outcome": msgspec.json.Decoder(Outcome).decode,
+    # SQLite's RETURNING gives a whole number where the column is real.
+    "progress": float,
 }
 _DECODED = tuple((_FIELDS.index(name), decode) for name, decode in _DECODERS.items())
 

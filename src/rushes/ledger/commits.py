@@ -1,0 +1,102 @@
+"""Group commit: writes that arrive while a commit is under way wait and share the next one.
+
+A body is a whole transaction as a function of the connection. One thread leads: it runs all waiting bodies, each behind
+its own savepoint, and commits once; everybody returns after his durable commit. A body that raises one of our errors
+undoes itself alone. If the shared commit fails, each runs again by itself, so that each gets its own answer; a body
+therefore does nothing but talk to its connection.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from sqlalchemy import Connection
+
+from rushes.core.errors import LedgerUnavailable, RushesError
+
+T = TypeVar("T")
+
+Transaction: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+"""Begins one; commits it at the end, or rolls it back on an exception."""
+
+
+class _Job(Generic[T]):
+    """One body on its way through a commit."""
+
+    def __init__(self, body: Callable[[Connection], T]) -> None:
+        self.body = body
+        self.done = False
+        self.error: BaseException | None = None
+        self.value: T
+
+    def alone(self, transaction: Transaction) -> None:
+        self.error = None
+        try:
+            with transaction() as connection:
+                self.value = self.body(connection)
+        except Exception as error:  # noqa: BLE001 - handed to the caller by `answer`
+            self.error = error
+        self.done = True
+
+    def answer(self) -> T:
+        if self.error is not None:
+            raise self.error
+        return self.value
+
+
+class GroupCommit:
+    """Shares the commits of `transaction` among threads."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self._changed = threading.Condition()
+        self._leading = False
+        self._waiting: list[_Job[Any]] = []
+
+    def run(self, body: Callable[[Connection], T]) -> T:
+        job = _Job(body)
+        with self._changed:
+            self._waiting.append(job)
+            while self._leading and not job.done:
+                self._changed.wait()
+            if job.done:
+                return job.answer()
+            self._leading = True
+            batch, self._waiting = self._waiting, []
+        try:
+            self._commit(batch)
+        finally:
+            with self._changed:
+                for follower in batch:
+                    if not follower.done:
+                        follower.error = LedgerUnavailable(
+                            "the ledger's commit was interrupted: repeat the call"
+                        )
+                        follower.done = True
+                self._leading = False
+                self._changed.notify_all()
+        return job.answer()
+
+    def _commit(self, batch: list[_Job[Any]]) -> None:
+        if len(batch) > 1 and self._together(batch):
+            return
+        for job in batch:
+            job.alone(self._transaction)
+
+    def _together(self, batch: list[_Job[Any]]) -> bool:
+        try:
+            with self._transaction() as connection:
+                for job in batch:
+                    try:
+                        with connection.begin_nested():
+                            job.value = job.body(connection)
+                    except RushesError as error:
+                        job.error = error
+        except Exception:  # noqa: BLE001 - nothing was committed: each finds out for itself
+            return False
+        for job in batch:
+            job.done = True
+        return True
