@@ -10,10 +10,23 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-from rushes.core.errors import RushesError
-from rushes.core.request import Status
+from rushes.core.errors import BadReply, RushesError
+from rushes.dialects.base import (
+    Accepted,
+    Call,
+    Dialect,
+    Get,
+    Reply,
+    RequestView,
+    Submit,
+    WireReply,
+    WireRequest,
+)
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Reply)
 
 SOONEST = 0.3
 LATEST = 5.0
@@ -36,31 +49,11 @@ class StillRunning(RushesError):
 
 
 @dataclass(frozen=True)
-class Call:
-    """One HTTP call. `path` is below the server's address, or an address of its own (then no key is sent)."""
+class Send:
+    """Make this call; the answer is sent into the flow, or `Unreachable` thrown."""
 
-    method: str
-    path: str
-    body: bytes = b""
+    call: WireRequest
     headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back. `headers` have lower-case names."""
-
-    status: int
-    body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Watched(Protocol):
-    @property
-    def status(self) -> Status: ...
-
-
-T = TypeVar("T")
-W = TypeVar("W", bound=Watched)
 
 
 @dataclass(frozen=True)
@@ -69,76 +62,123 @@ class Pause:
 
 
 @dataclass(frozen=True)
-class Seen(Generic[T]):
+class Seen:
     """A record that is worth showing: the first one, and each that differs from the one before."""
 
-    record: T
+    record: RequestView
 
 
-Exchange: TypeAlias = Generator[Call | Pause, Answer, T]
-Watch: TypeAlias = Generator[Call | Pause | Seen[T], Answer, T]
+Flow: TypeAlias = Generator[Send | Pause | Seen, WireReply, T]
 
 
-def ask(call: Call, *, again: frozenset[int] = TRANSIENT) -> Exchange[Answer]:
-    """Send `call`, and repeat it while the server is away or answers with a status of `again`, for `PATIENCE`
-    seconds of pauses: at once no longer than `LATEST` apart, unless Retry-After says so. Then the last answer is the
-    answer, and the last `Unreachable` is raised."""
-    waited, pause = 0.0, SOONEST
-    while True:
-        answer: Answer | Unreachable
-        try:
-            answer = yield call
-        except Unreachable as lost:
-            answer = lost
-        if isinstance(answer, Answer):
-            if answer.status not in again:
-                return answer
-            pause = max(pause, retry_after(answer))
-        if waited + pause > PATIENCE:
-            break
-        yield Pause(pause)
-        waited += pause
-        pause = min(2 * pause, LATEST)
-    if isinstance(answer, Unreachable):
-        raise answer
-    return answer
+class Flows:
+    """Every verb of a client as a flow, in the words of one dialect."""
+
+    def __init__(self, dialect: Dialect, patience: float = PATIENCE) -> None:
+        self._dialect = dialect
+        self._patience = patience
+        self._met = False
+
+    def call(self, call: Call, answer: type[R]) -> Flow[R]:
+        """Make `call`, and read its reply, which is an `answer`. Raises the error that a refusal tells of."""
+        return self._read(call, (yield from self._ask(Send(self._dialect.write(call)))), answer)
+
+    def submit(self, call: Submit, key: str) -> Flow[RequestView]:
+        """`key` makes the call safe to repeat: however often it arrives, it makes one request."""
+        send = Send(self._dialect.write(call), {"idempotency-key": key})
+        reply = yield from self._ask(send, TRANSIENT | {IN_USE})
+        return self._read(call, reply, Accepted).request
+
+    def watch(self, request_id: str, within: float | None = None) -> Flow[RequestView]:
+        """Ask for the request until it is terminal, and return it as it ended, whichever way.
+
+        Pauses grow with the time waited: a second's work is seen within a third of a second, an hour's is asked for
+        every `LATEST` seconds. After `within` seconds of pauses `StillRunning` is raised."""
+        call = Get(request_id)
+        waited = 0.0
+        seen: RequestView | None = None
+        while True:
+            reply = yield from self._ask(Send(self._dialect.write(call)))
+            record = self._read(call, reply, RequestView)
+            if record != seen:
+                yield Seen(record)
+                seen = record
+            if record.status.terminal:
+                return record
+            pause = max(min(LATEST, max(SOONEST, waited / 8)), retry_after(reply))
+            if within is not None and waited + pause > within:
+                raise StillRunning(f"the request is still {record.status} after {within:g} s")
+            yield Pause(pause)
+            waited += pause
+
+    def put(self, url: str, data: bytes) -> Flow[None]:
+        """Bring bytes to an upload URL."""
+        reply = yield from self._ask(Send(WireRequest("PUT", url, body=data)))
+        if reply.status >= 300:
+            raise self._dialect.read_error(reply)
+
+    def _ask(self, send: Send, again: frozenset[int] = TRANSIENT) -> Flow[WireReply]:
+        """Repeat the call while the server is away or answers with a status of `again`, for `patience` seconds of
+        pauses, at most `LATEST` each unless Retry-After says more. Then the last answer is the answer, and the last
+        `Unreachable` is raised. A server that never answered yet is likely a wrong address: no patience for it."""
+        waited, pause = 0.0, SOONEST
+        while True:
+            try:
+                reply = yield send
+            except Unreachable:
+                if not self._met or waited + pause > self._patience:
+                    raise
+            else:
+                self._met = True
+                pause = max(pause, retry_after(reply))
+                if reply.status not in again or waited + pause > self._patience:
+                    return reply
+            yield Pause(pause)
+            waited += pause
+            pause = min(2 * pause, LATEST)
+
+    def _read(self, call: Call, reply: WireReply, answer: type[R]) -> R:
+        read = self._dialect.read(type(call), reply)
+        if not isinstance(read, answer):
+            raise BadReply(f"the server answered with {type(read).__name__} instead of {answer.__name__}")
+        return read
 
 
-def tell(call: Call, read: Callable[[Answer], T], *, again: frozenset[int] = TRANSIENT) -> Exchange[T]:
-    """`ask`, and read the answer. Raises what `read` raises."""
-    return read((yield from ask(call, again=again)))
-
-
-def watch(call: Call, read: Callable[[Answer], W], *, timeout: float | None = None) -> Watch[W]:
-    """Repeat the reading `call` until the record it answers is terminal, and return that.
-
-    Pauses grow with the time waited: a second's work is seen within a third of a second, an hour's is asked for every
-    `LATEST` seconds. After `timeout` seconds of pauses `StillRunning` is raised."""
-    waited = 0.0
-    seen: W | None = None
-    while True:
-        answer = yield from ask(call)
-        record = read(answer)
-        if record != seen:
-            yield Seen(record)
-            seen = record
-        if record.status.terminal:
-            return record
-        pause = max(min(LATEST, max(SOONEST, waited / 8)), retry_after(answer))
-        if timeout is not None and waited + pause > timeout:
-            raise StillRunning(f"the request is {record.status} after {timeout:g} s")
-        yield Pause(pause)
-        waited += pause
-
-
-def retry_after(answer: Answer) -> float:
+def retry_after(reply: WireReply) -> float:
     """The seconds that the answer's Retry-After asks for; 0 without one, or one that cannot be read. A date is
     counted from the answer's own Date, so no clock is needed and none can be wrong."""
-    text = answer.headers.get("retry-after", "").strip()
+    text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
         return float(text)
     try:
-        later = parsedate_to_datetime(text) - parsedate_to_datetime(answer.headers.get("date", ""))
+        later = parsedate_to_datetime(text) - parsedate_to_datetime(reply.headers.get("date", ""))
     except (ValueError, TypeError):
         return 0.0
     return max(0.0, later.total_seconds())
+
+
+class Walk(Generic[T]):
+    """A flow on its way, for whoever does what it says: `step` is what to do next, None once `result` stands."""
+
+    step: Send | Pause | Seen | None
+    result: T
+
+    def __init__(self, flow: Generator[Send | Pause | Seen, WireReply, T]) -> None:
+        self._flow = flow
+        self.go_on()
+
+    def go_on(self) -> None:
+        """The pause is over, or the record was shown."""
+        self._advance(lambda: next(self._flow))
+
+    def answered(self, reply: WireReply) -> None:
+        self._advance(lambda: self._flow.send(reply))
+
+    def lost(self, error: Unreachable) -> None:
+        self._advance(lambda: self._flow.throw(error))
+
+    def _advance(self, advance: Callable[[], Send | Pause | Seen]) -> None:
+        try:
+            self.step = advance()
+        except StopIteration as end:
+            self.step, self.result = None, end.value
