@@ -9,6 +9,8 @@ from __future__ import annotations
 import colorsys
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rushes.core.errors import EngineError, OutOfMemory, SetupError
+from rushes.core.errors import Cancelled, EngineError, OutOfMemory, SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.base import (
@@ -42,10 +44,10 @@ class Waits:
 
     folder: Path | None
 
-    def mark(self, name: str) -> None:
+    def mark(self, name: str, pid: int | None = None) -> None:
         if self.folder is not None:
             with (self.folder / name).open("a") as file:
-                file.write(f"{os.getpid()}\n")
+                file.write(f"{pid or os.getpid()}\n")
 
     def hold(self, name: str, control: Control | None) -> None:
         """Until the file `name` exists; obeys a cancel when given the control."""
@@ -166,6 +168,17 @@ class ColourEngine:
                 raise MemoryError
             case "exit":
                 raise SystemExit(0)
+            case "disk full":
+                with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a path of ours
+                    full.write("x")
+            case "spawn":
+                helper = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+                self._waits.mark("rendering helper", helper.pid)
+                self._waits.hold("go", control)
+            case "mark":
+                self._waits.mark("loaded")
+            case "stop itself":
+                raise Cancelled
             case "setup":
                 raise SetupError("the weights are missing", advice="Pull them.")
             case "crash":

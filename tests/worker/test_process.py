@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-
-import pytest
-
-from rushes.core.request import Status
-from tests.worker.house import House, children, eventually, gone, kill
+from tests.worker.house import House
 
 
 def test_a_request_becomes_files_in_the_store(house: House) -> None:

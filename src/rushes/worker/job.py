@@ -32,6 +32,7 @@ def make(job: Job, engine: Engine, control: Control) -> Outcome:
     The outcome names files of the job's folder. Raises what the engine raises, `BadImage` and `BadOutput`.
     """
     folder = Path(job.folder)
+    control.progress(Phase.RENDER, 0.0)
     image = load_picture((folder / job.image).read_bytes()) if job.image else None
     plan = engine.plan(job.shot, None if image is None else (image.shape[1], image.shape[0]))
     clip = engine.render(job.shot, plan, image, control, folder)

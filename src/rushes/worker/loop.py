@@ -180,11 +180,10 @@ class Worker:
                 end = "finish", partial(self._ledger.finish, lease, self._produce(lease, heart))
             except (InputError, AttemptError) as failure:
                 error, end = failure, ("fail", partial(self._ledger.fail, lease, failure))
-            except (
-                Cancelled,
-                SetupError,
-            ) as stop:  # ours to bear, not the request's: another worker may do it now
-                error, end = stop, ("release", partial(self._ledger.release, lease))
+            except SetupError as trouble:  # ours, not the request's: it waits, and another worker may do it
+                error, end = trouble, ("retry", partial(self._ledger.fail, lease, trouble, counts=False))
+            except Cancelled:
+                end = "release", partial(self._ledger.release, lease)
             verb = self._settle(heart, *end)
         seconds = round(self._clock.monotonic() - started, 3)
         log.info("attempt ended", verb=verb, seconds=seconds, error=error and f"{error.name}: {error}")
