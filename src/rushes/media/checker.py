@@ -18,6 +18,7 @@ import struct
 import subprocess
 import sys
 import threading
+import traceback
 from typing import IO, TypeVar
 
 import msgspec
@@ -194,11 +195,15 @@ def _serve(seconds: float, idle_seconds: float, memory: int) -> None:
     jobs: queue.Queue[_Job] = queue.Queue(1)
 
     def read() -> None:
-        while True:
-            try:
+        code = 1
+        try:
+            while True:
                 jobs.put(_receive(sys.stdin.buffer, _Job))
-            except EOFError:
-                os._exit(_IDLE_END)  # also in the middle of an image: nobody waits for it any more
+        except EOFError:
+            code = _IDLE_END
+        except Exception:
+            traceback.print_exc()
+        os._exit(code)  # also in the middle of an image: nobody waits for it any more
 
     threading.Thread(target=read, daemon=True).start()
     while True:

@@ -202,4 +202,4 @@ def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
 
 
 def _mega(pixels: int) -> str:
-    return f"{pixels / 1e6:.1f}".removesuffix(".0")
+    return f"{math.ceil(pixels / 1e4) / 100:g}"
