@@ -5,14 +5,15 @@ finds. Whatever a body holds besides the model's own parameters is accepted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rushes.core.card import Card
 from rushes.core.errors import (
     BadReply,
     BodyTooLarge,
@@ -49,6 +50,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
+from rushes.dialects.shapes import Shapes, query, shapes_of
 
 PATHS = ("/v2/generate/video/kling/generation", "/v2/video/generations")
 """The page's, and today's for all models, which we write."""
@@ -148,7 +150,7 @@ class Aimlapi:
             case Submit(model, fields):
                 return wire.send("POST", PATHS[1], {"model": model, **fields})
             case Get(id):
-                return wire.send("GET", PATHS[1], query={"generation_id": quote(id, safe="")})
+                return wire.send("GET", PATHS[1], query={"generation_id": id})
             case Models():
                 return wire.send("GET", "/v1/models")
         raise TypeError(f"the aimlapi dialect has no call {type(call).__name__}")
@@ -208,6 +210,23 @@ class Aimlapi:
         if 400 <= reply.status < 500:
             return InvalidQuery(text) if text.startswith("Query") else InvalidCall(text)
         return BadReply(f"the server answered {reply.status}: {text}")
+
+    # -- the page ----------------------------------------------------------------------------------------------
+
+    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
+        text = {"type": "string"}
+        model = {
+            "type": "object",
+            "properties": {"model": {"type": "string", "examples": [card.id for card in cards]}},
+            "required": ["model"],
+        }
+        return shapes_of(
+            self.name,
+            bodies={Submit: {"allOf": [model, {"anyOf": [payload_ref(card) for card in cards]}]}},
+            queries={Get: [query("generation_id", "The id that the POST answered.", text, required=True)]},
+            replies={Submit: _Generation, Get: _Generation, Models: _Models},
+            error=_Error,
+        )
 
 
 def _submission(body: dict[str, Any]) -> Submit:

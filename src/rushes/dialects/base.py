@@ -11,14 +11,17 @@ one dialect can be shown in any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import msgspec
 
 from rushes.core.catalogue import Card, Parameter
 from rushes.core.errors import RushesError
 from rushes.core.request import Outcome, Request, Status
+
+if TYPE_CHECKING:
+    from rushes.dialects.shapes import Shapes
 
 # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -289,3 +292,6 @@ class Dialect(Protocol):
 
     def read_error(self, reply: WireReply) -> RushesError:
         """The error that a refusal tells of."""
+
+    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
+        """The schemas of bodies and answers; `payload_ref` refers to the schema of a card's payload."""

@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rushes.core.card import Card
 from rushes.core.errors import (
     AlreadyEnded,
     BadReply,
@@ -54,6 +55,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
+from rushes.dialects.shapes import Shapes, query, shapes_of
 
 PREFIXES = ("/api/v1/ie/requestqueue/apikey", "/api/v1/apikey", "/api/v1/ie/requestqueue")
 """The documented one, which we write, then what one page and the vendor's SDK use."""
@@ -232,6 +234,45 @@ class Gmi:
         if 400 <= reply.status < 500:
             return InvalidCall(text)
         return BadReply(f"the server answered {reply.status}: {text}")
+
+    # -- the page ----------------------------------------------------------------------------------------------
+
+    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
+        text = {"type": "string"}
+        submission = {
+            "type": "object",
+            "properties": {
+                "model": {"type": "string", "examples": [card.id for card in cards]},
+                "payload": {"anyOf": [payload_ref(card) for card in cards]},
+            },
+            "required": ["model", "payload"],
+        }
+        upload = {"type": "object", "properties": {"file_type": text}, "required": ["file_type"]}
+        return shapes_of(
+            self.name,
+            bodies={Submit: submission, UploadUrl: upload},
+            queries={
+                List: [
+                    query("model_id", "Only requests of this model.", text),
+                    query(
+                        "limit",
+                        "Requests on one page.",
+                        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
+                    ),
+                    query("cursor", "The previous page's `next_cursor`.", text),
+                ]
+            },
+            replies={
+                Submit: records.Record,
+                Get: records.Record,
+                Cancel: records.Record,
+                List: records.Records,
+                Models: records.ModelIds,
+                ModelDetail: records.Model,
+                UploadUrl: UploadTarget,
+            },
+            error=_Error,
+        )
 
 
 def _submission(body: dict[str, Any]) -> Submit:

@@ -1,0 +1,136 @@
+"""The HTTP face: routes come from the dialects, answers from the desk.
+
+Every call goes one way: key → body → dialect.parse → desk → dialect.render; whatever goes wrong comes back in the
+dialect's own error form. Nothing a client sends may end in a 5xx of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import structlog
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route as HttpRoute
+
+from rushes.core.clock import Clock
+from rushes.core.errors import RushesError
+from rushes.dialects.base import Dialect, Route, WireReply
+from rushes.server.body import read_body
+from rushes.server.desk import Desk
+from rushes.server.files import file_routes
+from rushes.server.openapi import describe
+from rushes.server.trace import Trace, call_id
+from rushes.service import Caller, Service
+
+log = structlog.get_logger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+NOBODY = Caller("")
+"""Who asks on a route that needs no key."""
+
+
+def make_app(
+    service: Service, dialects: Sequence[Dialect], *, clock: Clock, max_body_bytes: int
+) -> Starlette:
+    desk = Desk(service)
+    routes = [
+        HttpRoute(
+            route.path,
+            _endpoint(desk, service, dialect, route, clock, max_body_bytes),
+            methods=[route.method],
+            name=f"{dialect.name} {route.method} {route.path}",
+        )
+        for dialect in dialects
+        for route in dialect.routes
+    ]
+    document = msgspec.json.encode(describe(dialects, service.models()))
+
+    async def openapi(_: Request) -> Response:
+        return Response(document, media_type="application/json")
+
+    async def healthz(_: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    return Starlette(
+        routes=[
+            *routes,
+            *file_routes(service),
+            HttpRoute("/openapi.json", openapi),
+            HttpRoute("/healthz", healthz),
+        ],
+        middleware=[Middleware(Trace, clock=clock)],
+        exception_handlers={HTTPException: _refused, Exception: _broken},
+    )
+
+
+def _endpoint(
+    desk: Desk, service: Service, dialect: Dialect, route: Route, clock: Clock, max_body_bytes: int
+) -> Endpoint:
+    async def serve(request: Request) -> Response:
+        caller = NOBODY
+        if route.needs_key:
+            caller = await run_in_threadpool(service.authenticate, bearer(request))
+        body = await read_body(request, max_body_bytes)
+        call = dialect.parse(
+            route.kind,
+            request.path_params,
+            request.query_params,
+            body,
+            request.headers.get("content-type", ""),
+        )
+        key = request.headers.get("idempotency-key")
+        return _response(
+            dialect.render(await run_in_threadpool(desk.answer, dialect.name, caller, call, key))
+        )
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            return await serve(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        except RushesError as error:
+            refusal = error
+            if error.status_hint >= 500:
+                log.warning("call not served", error=str(error), name=error.name)
+        except Exception:
+            log.exception("call broke")
+            refusal = RushesError("internal error")
+        return _response(
+            dialect.render_error(
+                refusal, path=request.url.path, request_id=call_id(request.scope), now=clock.now()
+            )
+        )
+
+    return endpoint
+
+
+def bearer(request: Request) -> str | None:
+    """The token of `Authorization: Bearer …`; the scheme's case does not matter."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+def _response(reply: WireReply) -> Response:
+    return Response(reply.body, reply.status, reply.headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """Paths and methods that no dialect knows."""
+    assert isinstance(error, HTTPException)
+    text = f"{request.method} {request.url.path}: {error.detail}; /openapi.json lists what there is"
+    return _json({"error": text}, error.status_code, dict(error.headers or {}))
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return _json({"error": "internal error"}, 500, {})
+
+
+def _json(body: dict[str, str], status: int, headers: dict[str, str]) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, "application/json")

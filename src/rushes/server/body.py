@@ -1,0 +1,24 @@
+"""Bodies are counted as they come, so that a huge one costs no more memory than the limit."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from rushes.core.errors import BodyTooLarge
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """All bytes of the body, at most `limit`. Raises `BodyTooLarge`, before reading when the length is announced."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {limit:,} bytes, which is the limit here")

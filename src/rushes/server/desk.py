@@ -1,0 +1,96 @@
+"""Calls to the service, and what the service says as replies: the one place where a dialect's call becomes a use case
+and a ledger's request becomes what a client sees."""
+
+from __future__ import annotations
+
+import difflib
+
+from rushes.core.errors import InvalidCall, UnknownModel
+from rushes.core.request import Request
+from rushes.dialects.base import (
+    Accepted,
+    Call,
+    Cancel,
+    Get,
+    List,
+    ModelDetail,
+    ModelInfo,
+    ModelList,
+    Models,
+    Page,
+    Reply,
+    RequestView,
+    Submit,
+    UploadTarget,
+    UploadUrl,
+)
+from rushes.service import Ask, Caller, Service
+
+LONGEST_IDEMPOTENCY_KEY = 255
+
+
+class Desk:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def answer(self, dialect: str, caller: Caller, call: Call, idempotency_key: str | None = None) -> Reply:
+        """Serve one call; blocks. Raises the errors of the use case."""
+        service = self._service
+        match call:
+            case Submit(model, fields, payload):
+                ask = Ask(
+                    dialect=dialect,
+                    model=model,
+                    fields=fields,
+                    payload=payload,
+                    idempotency_key=_checked_key(idempotency_key),
+                )
+                return Accepted(self.view(service.submit(caller, ask)))
+            case Get(id):
+                return self.view(service.get(caller, id))
+            case List(model, limit, cursor):
+                page = service.list(caller, model=model, limit=limit, cursor=cursor)
+                return Page(tuple(map(self.view, page.requests)), page.total, page.next_cursor)
+            case Cancel(id):
+                return self.view(service.cancel(caller, id))
+            case Models():
+                return ModelList(tuple(ModelInfo.of(card) for card in service.models()))
+            case ModelDetail(id):
+                return ModelInfo.of(service.model(id), org_id=caller.owner)
+            case UploadUrl(file_type):
+                links = service.upload_links(caller, file_type)
+                return UploadTarget(links.put, links.get)
+
+    def view(self, request: Request) -> RequestView:
+        return RequestView.of(
+            request,
+            self._service.link,
+            payload=self._service.shown_payload(request),
+            org_id=request.owner,
+            warnings=self._warnings(request),
+        )
+
+    def _warnings(self, request: Request) -> tuple[str, ...]:
+        """Keys that the model does not know are accepted, but not in silence."""
+        try:
+            card = self._service.model(request.card)
+        except UnknownModel:  # the operator has taken the card away since
+            return ()
+        known = [key for parameter in card.parameters for key in parameter.keys]
+        return tuple(_ignored(key, known) for key in card.ignored(request.payload))
+
+
+def _ignored(key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(key, known, 1)
+    hint = f"; did you mean '{close[0]}'?" if close else ""
+    return f"'{key[:80]}' was ignored: the model has no such parameter{hint}"
+
+
+def _checked_key(key: str | None) -> str | None:
+    if key is None:
+        return None
+    if not (0 < len(key) <= LONGEST_IDEMPOTENCY_KEY and key.isprintable()):
+        raise InvalidCall(
+            f"Idempotency-Key: must have 1 to {LONGEST_IDEMPOTENCY_KEY} printable characters, not {len(key)}"
+        )
+    return key

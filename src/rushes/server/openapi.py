@@ -1,0 +1,101 @@
+"""`/openapi.json`: the routes of the dialects and the schemas of the cards, written down in OpenAPI 3.1."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rushes import __version__
+from rushes.core.card import Card
+from rushes.dialects.base import (
+    Cancel,
+    Dialect,
+    Get,
+    Kind,
+    List,
+    ModelDetail,
+    Models,
+    Route,
+    Submit,
+    UploadUrl,
+)
+
+SUMMARIES: dict[Kind, str] = {
+    Submit: "Ask for a video",
+    Get: "One request's state and result",
+    List: "Your requests, newest first",
+    Cancel: "Cancel a request",
+    Models: "The model ids",
+    ModelDetail: "What one model accepts",
+    UploadUrl: "A link to upload an image by",
+}
+
+
+def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, Any]:
+    """The document as JSON values."""
+    cards = tuple(cards)
+    paths: dict[str, dict[str, Any]] = {}
+    schemas: dict[str, Any] = {_name(card): card.schema() for card in cards}
+    for dialect in dialects:
+        shapes = dialect.shapes(cards, lambda card: {"$ref": f"#/components/schemas/{_name(card)}"})
+        schemas |= shapes.components
+        for route in dialect.routes:
+            operation = _operation(
+                dialect, route, shapes.bodies.get(route.kind), shapes.queries.get(route.kind, [])
+            )
+            operation["responses"] = {
+                "200": _answer("Done", shapes.replies[route.kind]),
+                "default": _answer("Refused", shapes.error),
+            }
+            paths.setdefault(route.path.replace(":path}", "}"), {})[route.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rushes",
+            "version": __version__,
+            "description": "Video generation: submit a prompt, poll, fetch an MP4.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(
+    dialect: Dialect, route: Route, body: dict[str, Any] | None, query: list[dict[str, Any]]
+) -> dict[str, Any]:
+    parameters = [
+        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
+        for _ in range("{id" in route.path)
+    ]
+    if route.kind is Submit:
+        parameters.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "The same key with the same body gives the first answer again.",
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    operation: dict[str, Any] = {
+        "summary": SUMMARIES[route.kind],
+        "tags": [dialect.name],
+        "operationId": f"{dialect.name} {route.method} {route.path}",
+        "security": [{"key": []}] if route.needs_key else [],
+        "parameters": [*parameters, *query],
+    }
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _name(card: Card) -> str:
+    """A component's name may hold no slash."""
+    return "payload." + card.id.replace("/", ".")

@@ -1,0 +1,297 @@
+"""The use cases: everything a caller may ask for, whichever dialect asks.
+
+The service owns no wire format and no engine. It checks what was asked against the model's card, hands it to the
+ledger, and reads back. All methods block; the server calls them from a thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import msgspec
+
+from rushes.core import keys
+from rushes.core.card import Card, ImageRules
+from rushes.core.catalogue import Catalogue
+from rushes.core.clock import Clock
+from rushes.core.errors import BadImage, FetchError, InvalidShot, Unauthorised, UnknownRequest
+from rushes.core.request import Request
+from rushes.core.shot import MAX_SEED
+from rushes.core.signing import Signer
+from rushes.ledger.queue import Ledger, NewRequest, Page
+from rushes.store.base import Store, content_type
+
+FILES = "/files/"
+UPLOAD_SECONDS = 15 * 60
+LARGE_INLINE = 64 * 1024
+UPLOAD_TYPES = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
+
+
+class CheckedImage(Protocol):
+    @property
+    def data(self) -> bytes: ...
+    @property
+    def extension(self) -> str: ...
+
+
+class ImageDesk(Protocol):
+    """Where strangers' images are decoded, checked and written anew. Raises `BadImage`."""
+
+    def decode_inline(self, text: str) -> bytes: ...
+    def check(self, data: bytes, rules: ImageRules) -> CheckedImage: ...
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks: the owner whose requests are visible."""
+
+    owner: str
+
+
+class Ask(msgspec.Struct, frozen=True, kw_only=True):
+    """One submission as a dialect read it: `fields` by the card's names, `payload` as it was sent."""
+
+    dialect: str
+    model: str
+    fields: Mapping[str, Any]
+    payload: dict[str, Any]
+    idempotency_key: str | None = None
+
+
+class UploadLinks(msgspec.Struct, frozen=True):
+    """`put` takes the bytes once within 15 minutes; `get` is what the client then names as its image."""
+
+    put: str
+    get: str
+
+
+class File(msgspec.Struct, frozen=True):
+    path: Path
+    content_type: str
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """`link_seconds` None: links work as long as the file is kept. `start_within`, `keep_for` in seconds or None."""
+
+    public_url: str
+    link_seconds: float | None = None
+    start_within: float | None = None
+    keep_for: float | None = None
+
+
+class Service:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        store: Store,
+        catalogue: Catalogue,
+        signer: Signer,
+        images: ImageDesk,
+        clock: Clock,
+        options: ServiceOptions,
+        fixed_keys: Mapping[str, str],
+        draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED + 1),
+    ) -> None:
+        """`fixed_keys` maps SHA-256 digests of keys from the settings to their owners."""
+        self._ledger = ledger
+        self._store = store
+        self._catalogue = catalogue
+        self._signer = signer
+        self._images = images
+        self._clock = clock
+        self._options = options
+        self._fixed_keys = dict(fixed_keys)
+        self._draw_seed = draw_seed
+        self.upload_limit = max(card.image.max_bytes for card in catalogue)
+
+    # -- who asks ----------------------------------------------------------------------------------------------
+
+    def authenticate(self, token: str | None) -> Caller:
+        """The caller behind a bearer token. Raises `Unauthorised`."""
+        if not token:
+            raise Unauthorised
+        if owner := self._fixed_keys.get(keys.digest(token)):
+            return Caller(owner)
+        key = keys.parse_key(token)
+        record = self._ledger.find_key(key.kid) if key else None
+        if key is None or record is None or record.revoked or not keys.matches(key.secret, record.digest):
+            raise Unauthorised
+        return Caller(record.owner)
+
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def submit(self, caller: Caller, ask: Ask) -> Request:
+        """Accept one shot: durable when this returns. Raises `UnknownModel`, `InvalidShot` and the limits' errors."""
+        card = self._catalogue.find(ask.model)
+        checked = card.check(ask.fields, draw_seed=self._draw_seed)
+        request_id = self._clock.new_id()
+        payload = ask.payload
+        image_key = image_url = None
+        if checked.image is not None:
+            if _is_url(checked.image):
+                image_url = checked.image
+            else:
+                image_key = self._keep_inline(card, checked.image, request_id)
+                payload = _without_inline(payload, checked.image, image_key)
+        accepted = None
+        try:
+            accepted = self._ledger.submit(
+                NewRequest(
+                    id=request_id,
+                    owner=caller.owner,
+                    model=ask.model,
+                    card=card.id,
+                    dialect=ask.dialect,
+                    payload=payload,
+                    shot=checked.shot,
+                    image_key=image_key,
+                    image_url=image_url,
+                    cost=float(checked.shot.seconds),
+                    start_within=self._options.start_within,
+                    keep_for=self._options.keep_for,
+                    idempotency_key=ask.idempotency_key,
+                    fingerprint=_fingerprint(ask),
+                )
+            )
+        finally:
+            # Refused, or a repeated Idempotency-Key was answered with the first request, which has its own image.
+            if image_key is not None and (accepted is None or accepted.id != request_id):
+                self._store.delete(image_key)
+        return accepted
+
+    def get(self, caller: Caller, request_id: str) -> Request:
+        return self._ledger.get(request_id, caller.owner)
+
+    def list(self, caller: Caller, *, model: str | None, limit: int, cursor: str | None) -> Page:
+        card = self._catalogue.find(model).id if model else None
+        return self._ledger.list(caller.owner, card, limit=limit, cursor=cursor)
+
+    def cancel(self, caller: Caller, request_id: str) -> Request:
+        return self._ledger.cancel(request_id, caller.owner, reason="cancelled by the client")
+
+    def shown_payload(self, request: Request) -> dict[str, Any]:
+        """The payload as it was sent, a large inline image as a link. Only a mark that names the request's own image
+        is one: a client who writes the like gets it back as written."""
+        mark = request.image_key and stored_mark(request.image_key)
+        return {
+            name: self.link(request.image_key) if mark and request.image_key and value == mark else value
+            for name, value in request.payload.items()
+        }
+
+    # -- models ------------------------------------------------------------------------------------------------
+
+    def models(self) -> tuple[Card, ...]:
+        return tuple(self._catalogue)
+
+    def model(self, model: str) -> Card:
+        """Raises `UnknownModel`."""
+        return self._catalogue.find(model)
+
+    # -- files -------------------------------------------------------------------------------------------------
+
+    def link(self, key: str) -> str:
+        """A public URL of one stored file."""
+        life = self._options.link_seconds
+        return self._url("GET", key, 0 if life is None else self._clock.now() + life)
+
+    def check_link(self, method: str, path: str, expires: str, signature: str) -> bool:
+        return self._signer.check(method, path, expires, signature, self._clock.now())
+
+    def own_key(self, url: str) -> str | None:
+        """The store's key behind one of our own links, or None for any other URL. A right signature is enough,
+        whatever the host: behind a proxy one server has many names, and nobody else can sign. Raises `FetchError`
+        for a link to this very server whose signature is wrong or has run out."""
+        try:
+            parts = urlsplit(url)
+            query = parse_qs(parts.query)
+        except ValueError:
+            return None
+        path = unquote(parts.path)
+        if not path.startswith(FILES):
+            return None
+        if self.check_link("GET", path, query.get("exp", [""])[0], query.get("sig", [""])[0]):
+            return path.removeprefix(FILES)
+        if parts.netloc == urlsplit(self._options.public_url).netloc:
+            raise FetchError("the image's link to this server is not valid or has run out")
+        return None
+
+    def file(self, key: str) -> File:
+        """Raises `UnknownRequest` when there is no such file."""
+        try:
+            self._store.head(key)
+        except KeyError:
+            raise UnknownRequest(key) from None
+        path = self._store.local_path(key)
+        if path is None:
+            raise UnknownRequest(key)
+        return File(path, content_type(key))
+
+    def upload_links(self, caller: Caller, file_type: str) -> UploadLinks:
+        extension = UPLOAD_TYPES.get(file_type.lower().removeprefix("image/").lstrip("."))
+        if extension is None:
+            raise InvalidShot(
+                "file_type",
+                "option",
+                f"'{file_type}' cannot be uploaded",
+                value=file_type,
+                allowed=tuple(UPLOAD_TYPES),
+            )
+        account = hashlib.sha256(caller.owner.encode()).hexdigest()[:16]
+        key = f"uploads/{account}/{self._clock.new_id()}.{extension}"
+        put = self._url("PUT", key, self._clock.now() + UPLOAD_SECONDS)
+        return UploadLinks(put, self._url("GET", key, 0))
+
+    def take_upload(self, key: str, data: bytes) -> None:
+        """Keep an uploaded image, written anew. The model's own limits are checked when a request names it.
+        Raises `BadImage`."""
+        if not data:
+            raise BadImage("the upload is empty")
+        rules = max((card.image for card in self._catalogue), key=lambda rules: rules.max_bytes)
+        checked = self._images.check(
+            data, msgspec.structs.replace(rules, min_side=1, min_ratio=0, max_ratio=1e9)
+        )
+        self._store.put(key, checked.data)
+
+    # -- the small print ---------------------------------------------------------------------------------------
+
+    def _url(self, method: str, key: str, expires: float) -> str:
+        return self._options.public_url + self._signer.sign(method, FILES + key, expires)
+
+    def _keep_inline(self, card: Card, text: str, request_id: str) -> str:
+        """Check an image sent inside the call, before it is answered, and keep it. Raises `InvalidShot`."""
+        try:
+            image = self._images.check(self._images.decode_inline(text), card.image)
+        except BadImage as error:
+            raise InvalidShot("image", "image", str(error)) from error
+        key = f"inputs/{request_id}.{image.extension}"
+        self._store.put(key, image.data)
+        return key
+
+
+def stored_mark(key: str) -> str:
+    """What stands in a kept payload for a large inline image; read back as a link of ours."""
+    return f"store:{key}"
+
+
+def _without_inline(payload: dict[str, Any], text: str, key: str) -> dict[str, Any]:
+    """`payload` with a large inline image replaced, so that no row carries megabytes."""
+    if len(text) <= LARGE_INLINE:
+        return payload
+    return {name: stored_mark(key) if value == text else value for name, value in payload.items()}
+
+
+def _is_url(text: str) -> bool:
+    return text[:8].lower().startswith(("http://", "https://"))
+
+
+def _fingerprint(ask: Ask) -> str:
+    """The body's identity for idempotency: the same call in other whitespace or key order is the same."""
+    body = msgspec.json.encode([ask.dialect, ask.model, ask.payload], order="deterministic")
+    return hashlib.sha256(body).hexdigest()

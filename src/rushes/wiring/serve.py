@@ -1,0 +1,171 @@
+"""`rushes serve`: the HTTP server, intake and sweep as threads, and the workers as child processes.
+
+At the first SIGTERM or Ctrl-C the workers drain while polls are still answered; then the server closes. A second
+signal makes the workers give their work back at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+from typing import NamedTuple
+
+import structlog
+import uvicorn
+
+from rushes import logs
+from rushes.core.clock import SYSTEM_CLOCK
+from rushes.core.errors import SetupError
+from rushes.dialects.aimlapi import Aimlapi
+from rushes.dialects.gmi import Gmi
+from rushes.media.addresses import AllowList
+from rushes.media.fetch import Fetcher
+from rushes.server.app import make_app
+from rushes.settings import Settings, public_address
+from rushes.wiring.crew import Crew
+from rushes.wiring.folder import DataFolder
+from rushes.wiring.house import House, first_key, keys_were_chosen, open_house
+from rushes.worker.intake import Intake
+from rushes.worker.sweep import Sweeper
+
+log = structlog.get_logger(__name__)
+
+DIALECTS = (Gmi(), Aimlapi())
+LINGER_SECONDS = 5
+"""How long open connections may go on once the server closes."""
+
+
+class Ready(NamedTuple):
+    """What a start has to tell: where it listens, and its first key unless the operator has chosen keys himself."""
+
+    url: str
+    key: str | None
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with the house's way to end: signals go to `on_signal`, and `close` stops it."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_signal: Callable[[], None]):
+        super().__init__(config)
+        self._on_ready = on_ready
+        self._on_signal = on_signal
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_signal()
+
+    def close(self) -> None:
+        self.should_exit = True
+
+
+def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
+    """Serve until stopped. Raises `SetupError` before anything has begun."""
+    logs.configure(settings.log_level, settings.log_format)
+    with ExitStack() as stack:
+        stack.enter_context(DataFolder(settings.data).lock())
+        listener = stack.enter_context(bind(settings))
+        url = public_url(settings, listener.getsockname()[1])
+        house = stack.enter_context(open_house(settings, url))
+        settings.require_chosen_key(keys_were_chosen(house))
+        ready = Ready(url, first_key(house))
+        crew = Crew(settings, settings.workers)
+        server = Server(
+            _config(settings, house),
+            on_ready=lambda: on_ready(ready),
+            on_signal=lambda: threading.Thread(target=crew.drain, name="drain").start(),
+        )
+        intake = make_intake(settings, house, threads=settings.intake)
+        sweeper = Sweeper(house.ledger, house.store, work=house.folder.work)
+        for part in (intake, sweeper):
+            part.start()
+            stack.callback(part.stop)
+        crew.start()
+        stack.callback(crew.wait)
+        stack.callback(crew.drain)
+
+        def close_after_drain() -> None:
+            crew.wait()
+            server.close()
+
+        threading.Thread(target=close_after_drain, name="closer", daemon=True).start()
+        with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+            runner.run(server.serve([listener]))
+
+
+def bind(settings: Settings) -> socket.socket:
+    """A socket that listens where the settings say. Raises `SetupError`."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise SetupError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+            advice="Stop what listens there, or choose another --port or --host.",
+        ) from error
+    return listener
+
+
+def public_url(settings: Settings, port: int) -> str:
+    """What links begin with: as set, or the address with the port that was really taken."""
+    if "public_url" in settings.model_fields_set:
+        return settings.public_url
+    return public_address({"host": settings.host, "port": port, "tls_cert": settings.tls_cert})
+
+
+def make_intake(settings: Settings, house: House, threads: int) -> Intake:
+    fetcher = Fetcher(
+        AllowList.parse(settings.fetch_allow),
+        max_bytes=max(card.image.max_bytes for card in house.catalogue),
+        deadline=settings.fetch_seconds,
+    )
+    return Intake(
+        house.ledger,
+        house.store,
+        name=f"{socket.gethostname()}/intake",
+        fetch=fetcher.fetch,
+        own_key=house.service.own_key,
+        check=house.images.check_for,
+        threads=threads,
+    )
+
+
+def _config(settings: Settings, house: House) -> uvicorn.Config:
+    app = make_app(house.service, DIALECTS, clock=SYSTEM_CLOCK, max_body_bytes=settings.max_body_bytes)
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        loop="uvloop",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=LINGER_SECONDS,
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise SetupError(
+            f"tls_cert {settings.tls_cert} and tls_key {settings.tls_key} cannot be used: {error}",
+            advice="Both must be PEM files, and the key must belong to the certificate.",
+        ) from error
+    return config

@@ -1,0 +1,69 @@
+"""A worker as a process: `rushes worker` by hand, or a child of `rushes serve`.
+
+The child (`python -m rushes.wiring.work`) reads its settings as one line of JSON from its standard input, which the
+server then keeps open: when it ends, the server is gone, and the worker gives its work back and ends too.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import psutil
+
+from rushes import logs
+from rushes.core.catalogue import Catalogue
+from rushes.ledger.queue import Ledger
+from rushes.settings import Settings
+from rushes.store.objects import FolderStore
+from rushes.wiring.catalogue import load_catalogue
+from rushes.wiring.folder import DataFolder
+from rushes.wiring.house import open_ledger
+from rushes.worker.loop import Worker
+from rushes.worker.process import run_worker as run_process
+from rushes.worker.studios import Patience, Studios
+
+MEMORY_SHARE = 0.8
+"""Of the machine's memory, what all CPU engines of one worker may declare together."""
+
+
+def make_worker(
+    settings: Settings, folder: DataFolder, ledger: Ledger, store: FolderStore, catalogue: Catalogue
+) -> Worker:
+    engines = {card.id: card.engine for card in catalogue}
+    return Worker(
+        ledger,
+        store,
+        engines,
+        Studios(
+            folder.logs,
+            memory={"cpu": int(psutil.virtual_memory().total * MEMORY_SHARE)},
+            patience=Patience(stall=settings.progress_deadline, grace=settings.cancel_grace),
+        ),
+        name=f"{socket.gethostname()}/{os.getpid()}",
+        work=folder.work,
+        beat_seconds=settings.beat_seconds,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def run_worker(settings: Settings, parent: int | None = None) -> int:
+    """Work until stopped; the exit code. `parent` is a descriptor that ends with the parent process."""
+    logs.configure(settings.log_level, settings.log_format)
+    folder = DataFolder(settings.data)
+    catalogue = load_catalogue(settings)
+    with open_ledger(settings) as ledger:
+        return run_process(
+            make_worker(settings, folder, ledger, FolderStore(folder.files), catalogue), parent
+        )
+
+
+def main() -> int:
+    with os.fdopen(0, "rb", buffering=0, closefd=False) as stdin:
+        settings = Settings.model_validate_json(stdin.readline())
+    return run_worker(settings, parent=0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
