@@ -24,6 +24,7 @@ from rushes.core.request import Request, Status
 from rushes.core.shot import Shot
 from rushes.ledger.queue import Ledger
 from rushes.ledger.rows import NewRequest
+from rushes.store.base import StoredObject
 from rushes.store.objects import FolderStore
 from rushes.worker.loop import Worker
 from rushes.worker.process import run_worker
@@ -187,9 +188,22 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
+class HoldingStore(FolderStore):
+    """Marks every put, and waits for the signal before the first file is written."""
+
+    def put(self, key: str, data: bytes | Path) -> StoredObject:
+        signals = self.root.parent / "signals"
+        with (signals / "putting").open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        eventually((signals / "put").exists, "signal to put")
+        return super().put(key, data)
+
+
 def main() -> int:
     data, config = Path(sys.argv[1]), json.loads(sys.argv[2])
     ledger = open_ledger(data, config.pop("lease_seconds"))
+    if config.pop("hold_put", False):
+        config["store"] = HoldingStore(data / "files")
     parent = 0 if config.pop("follow_parent", False) else None
     return run_worker(make_worker(data, ledger, **config), parent)
 
