@@ -172,8 +172,8 @@ class Aimlapi:
             raise self.read_error(reply)
         if kind is Models:
             return ModelList(tuple(_model_info(model) for model in wire.read_as(_Models, reply).data))
-        view = _view(wire.read_as(_Generation, reply))
-        return Accepted(view) if kind is Submit else view
+        generation = wire.read_as(_Generation, reply)
+        return Accepted(_receipt(generation)) if kind is Submit else _view(generation)
 
     # -- errors ------------------------------------------------------------------------------------------------
 
@@ -270,24 +270,24 @@ def _generation(view: RequestView) -> _Generation:
     return generation
 
 
-def _view(generation: _Generation) -> RequestView:
+def _receipt(generation: _Generation) -> RequestView:
     status = STATUS.get(generation.status)
-    video, error = generation.video, generation.error or _Failure()
     if status is None:
         raise BadReply(f"the server answered with the unknown status {shown(generation.status)}")
-    if status is Status.FAILED and error.name == CANCELLED:
-        status = Status.CANCELLED
-    if status is Status.SUCCESS and not video:
-        raise BadReply("the server answered completed without a video")
-    return RequestView(
-        id=generation.id,
-        status=status,
-        outcome=OutcomeView(video_url=video.url, size=video.file_size, seconds=video.duration)
-        if video
-        else None,
-        error=error.message or None,
-        error_name=error.name or None,
-    )
+    return RequestView(id=generation.id, status=status)
+
+
+def _view(generation: _Generation) -> RequestView:
+    view, video, error = _receipt(generation), generation.video, generation.error
+    if view.status is Status.SUCCESS:
+        if not video:
+            raise BadReply("the server answered completed without a video")
+        outcome = OutcomeView(video_url=video.url, size=video.file_size, seconds=video.duration)
+        return msgspec.structs.replace(view, outcome=outcome)
+    if view.status is Status.FAILED and error:
+        status = Status.CANCELLED if error.name == CANCELLED else Status.FAILED
+        return msgspec.structs.replace(view, status=status, error=error.message, error_name=error.name)
+    return view
 
 
 def _model(info: ModelInfo) -> _Model:

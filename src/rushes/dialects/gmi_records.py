@@ -164,6 +164,9 @@ def view_of(record: Record) -> RequestView:
     if status is None:
         raise BadReply(f"the server answered with the unknown status {shown(record.status)}")
     outcome = record.outcome or Outcome()
+    told = (
+        status is Status.SUCCESS and record.outcome is not UNSET
+    )  # a receipt of a repeated submit tells no outcome
     return RequestView(
         id=record.request_id,
         status=status,
@@ -177,7 +180,7 @@ def view_of(record: Record) -> RequestView:
         payload=None if record.payload is UNSET else record.payload,
         phase=record.phase or None,
         progress=None if record.progress is UNSET else record.progress,
-        outcome=_outcome_view(outcome) if status is Status.SUCCESS else None,
+        outcome=_outcome_view(outcome) if told else None,
         error=record.error or outcome.error or None,
         error_name=outcome.error_name or None,
         warnings=record.warnings or (),
