@@ -4,6 +4,7 @@ allows besides. Pure: nothing here opens a connection."""
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,6 +23,9 @@ _NEVER: tuple[Network, ...] = tuple(
     ipaddress.ip_network(text)
     for text in ("192.0.0.0/24", "192.88.99.0/24", "2001:10::/28", "2001:db8::/32", "3fff::/20")
 )
+
+# An IPv6 network needs brackets where a port follows: [fd00::/8]:8443.
+_WITH_PORT = re.compile(r"(?:\[([^]]+)]|([^:\[\]]+))(?::([0-9]{1,5}))?")
 
 
 def is_public(address: Address) -> bool:
@@ -76,16 +80,11 @@ class AllowList:
 
 def _parse_entry(entry: str) -> tuple[Network, int | None]:
     text = entry.strip()
-    if text.startswith("["):
-        cidr, _, rest = text[1:].partition("]")
-        port = rest.removeprefix(":")
-    elif text.count(":") == 1:
-        cidr, _, port = text.partition(":")
-    else:
-        cidr, port = text, ""
+    parts = _WITH_PORT.fullmatch(text)
+    cidr, port = (parts[1] or parts[2], parts[3]) if parts else (text, None)
     try:
         network = ipaddress.ip_network(cidr)
-        number = int(port) if port else None
+        number = None if port is None else int(port)
         if number is not None and not 0 < number < 65536:
             raise ValueError(f"port {number} is not in 1…65535")
     except ValueError as error:

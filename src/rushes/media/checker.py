@@ -201,7 +201,7 @@ def _serve(seconds: float, idle_seconds: float, memory: int) -> None:
                 jobs.put(_receive(sys.stdin.buffer, _Job))
         except EOFError:
             code = _IDLE_END
-        except Exception:
+        except Exception:  # noqa: BLE001  without its reader the child would wait for ever
             traceback.print_exc()
         os._exit(code)  # also in the middle of an image: nobody waits for it any more
 

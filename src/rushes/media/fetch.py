@@ -17,7 +17,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cache
 from typing import Any, TypeAlias
 
 import httpcore2
@@ -44,6 +44,12 @@ def system_resolver(host: str, port: int) -> list[str]:
     """What the machine's resolver answers, in its order and without doubles."""
     answers = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The machine's trusted certificates; reading them takes longer than most fetches."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class _Deadline:
@@ -180,9 +186,8 @@ def guarded_client(
 ) -> httpx2.Client:
     """A client over a `GuardedTransport`, for one exchange when it has a deadline. It follows no redirects, so that
     the caller says how many; each goes through the guard again anyway."""
-    context = verify or httpx2.create_ssl_context(trust_env=False)
     return httpx2.Client(
-        transport=GuardedTransport(allow, seconds=seconds, verify=context, resolve=resolve),
+        transport=GuardedTransport(allow, seconds=seconds, verify=verify or _trusted(), resolve=resolve),
         trust_env=False,
         follow_redirects=False,
         timeout=httpx2.Timeout(seconds, connect=CONNECT_SECONDS),
@@ -209,18 +214,14 @@ class Fetcher:
         self._max_bytes = max_bytes
         self._deadline = deadline
         self._resolve = resolve
-        self._given_context = verify
-
-    @cached_property
-    def _context(self) -> ssl.SSLContext:
-        return self._given_context or httpx2.create_ssl_context(trust_env=False)
+        self._verify = verify
 
     def fetch(self, url: str) -> bytes:
         """The body behind `url`. Raises `FetchHiccup` where another try may help (timeouts, a refused connection,
         429 and 5xx), else `FetchError`. The sentences tell nothing of what was answered but its status."""
         try:
             with guarded_client(
-                self._allow, seconds=self._deadline, verify=self._context, resolve=self._resolve
+                self._allow, seconds=self._deadline, verify=self._verify, resolve=self._resolve
             ) as client:
                 return self._follow(client, url)
         except (httpx2.InvalidURL, UnicodeError) as error:
