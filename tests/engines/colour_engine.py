@@ -70,12 +70,14 @@ class ColourEngine:
         signals = options.get("signals")
         self._waits = Waits(Path(signals) if signals else None)
         self._leak: list[Any] = []
+        self._jobs = 0
 
     def capabilities(self) -> Capabilities:
         return Capabilities(sound=True, honours=frozenset({"seed"}), description="Flat moving colours.")
 
     def plan(self, shot: Shot, image_size: tuple[int, int] | None) -> Plan:
-        width, height = SIZES[shot.aspect_ratio or "16:9"]
+        upright = image_size is not None and image_size[1] > image_size[0]
+        width, height = SIZES[shot.aspect_ratio or ("9:16" if upright else "16:9")]
         return Plan(width, height, self._fps, shot.seconds * self._fps, shot.sound)
 
     def footprint(self) -> Footprint:
@@ -124,7 +126,8 @@ class ColourEngine:
     def _frames(
         self, shot: Shot, plan: Plan, image: Picture | None, control: Control, mood: str
     ) -> Iterator[Picture]:
-        start = shot.seed / 97 + (0.0 if image is None else float(image.mean()) / 255)
+        self._jobs += 1 if mood == "restless" else 0
+        start = shot.seed / 97 + self._jobs / 10 + (0.0 if image is None else float(image.mean()) / 255)
         count = plan.frames - 1 if mood == "short" else plan.frames
         for number in range(count):
             if mood == "hold" and number == plan.frames // 2:
