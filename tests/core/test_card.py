@@ -154,6 +154,13 @@ def test_the_schema_tells_what_the_check_accepts(model: str) -> None:
                 card.check(NEEDED[model] | {name: value}, draw_seed=lambda: 0)
 
 
+def test_the_schema_tells_what_an_image_must_be() -> None:
+    schema = catalogue().find("kling-v2-6").schema()
+    rules = {"max_bytes": 10_485_760, "min_side": 300, "min_ratio": 0.4, "max_ratio": 2.5}
+    assert schema["properties"]["image"]["x-image"] == rules
+    assert "image" not in catalogue().find("Kling-Text2Video-V2.1-Master").schema()["properties"]
+
+
 def _samples(facts: dict[str, Any]) -> list[object]:
     edges = [facts[key] for key in ("minimum", "maximum", "default") if key in facts]
     return [*facts.get("enum", []), *edges, *(["x" * facts["maxLength"]] if "maxLength" in facts else [])]

@@ -102,6 +102,7 @@ def test_an_alias_finds_its_card_and_can_be_claimed_once() -> None:
             ("[engine]", "[image]\nmax_side = 3\n[engine]"),
             r"unknown key 'image.max_side'; allowed: max_bytes",
         ),
+        (("[engine]", "[image]\nmin_side = 0\n[engine]"), r"Expected `int` >= 1 - at `\$.image.min_side`"),
         (("[engine]\n", "[[errata]]\npage = 'x'\nours = 'y'\n[engine]\n"), r"unknown key 'errata\[0\].ours'"),
         (('input = ["text"]\n', 'in = ["text"]\n'), "unknown key 'modalities.in'"),
         (('id = "my-model"\n', ""), "missing required field `id`"),

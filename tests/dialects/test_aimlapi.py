@@ -227,6 +227,7 @@ def test_what_cannot_be_a_seed_is_kept_and_left_out(seed: str) -> None:
             "Body validation error! aspect_ratio: Invalid enum value. Expected '16:9' | '9:16' | '1:1', received 'x'",
         ),
         (InvalidShot("prompt", "missing", "missing"), "Body validation error! prompt: Required"),
+        (InvalidShot("image", "missing", "missing"), "Body validation error! image_url: Required"),
         (
             InvalidShot("cfg_scale", "range", "is 2", value=2, allowed=("0 … 1",)),
             "Body validation error! cfg_scale: is 2; allowed options: 0 … 1",

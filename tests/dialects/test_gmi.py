@@ -271,8 +271,10 @@ def test_a_probe_without_payload_is_an_empty_payload(payload: bytes) -> None:
         (b'{"payload": {}}', "model: missing"),
         (b'{"model": "", "payload": {}}', "model: missing"),
         (b'{"model": 5}', "model: must be text, not 5"),
+        (b'{"model": "' + b"x" * 1_000_000 + b'"}', "model: has 1000000 characters"),
         (b'{"model": "x", "payload": [1]}', "payload: must be an object, not a list"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_the_envelope_is_checked_by_key(sent: bytes, words: str) -> None:
     with pytest.raises(InvalidShot, match=words):

@@ -7,7 +7,7 @@ detail, the JSON Schema of the OpenAPI page and the console's form, and the rows
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -29,15 +29,13 @@ CANONICAL: dict[str, frozenset[ParameterType]] = {
 
 
 class ImageRules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an input image must be. `max_bytes` counts the encoded file, `min_side` is in pixels, the ratios are
-    width / height, `formats` are Pillow's names."""
+    """What an input image (one JPEG or PNG) must be. `max_bytes` counts the encoded file, `min_side` is in pixels, the
+    ratios are width / height."""
 
-    max_bytes: int = 10 * 1024 * 1024
-    min_side: int = 300
-    min_ratio: float = 0.4
-    max_ratio: float = 2.5
-    formats: tuple[str, ...] = ("JPEG", "PNG")
-    max_count: int = 1
+    max_bytes: Annotated[int, msgspec.Meta(ge=1)] = 10 * 1024 * 1024
+    min_side: Annotated[int, msgspec.Meta(ge=1)] = 300
+    min_ratio: Annotated[float, msgspec.Meta(gt=0)] = 0.4
+    max_ratio: Annotated[float, msgspec.Meta(gt=0)] = 2.5
 
 
 class Modalities(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -177,11 +175,14 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of this model's payload in its documented form. More is understood than it says."""
+        properties = {parameter.name: parameter.schema() for parameter in self.parameters}
+        if "image" in properties:
+            properties["image"]["x-image"] = msgspec.structs.asdict(self.image)
         return {
             "type": "object",
             "title": self.name,
             "description": self.brief,
-            "properties": {parameter.name: parameter.schema() for parameter in self.parameters},
+            "properties": properties,
             "required": [parameter.name for parameter in self.parameters if parameter.required],
             "additionalProperties": True,
         }

@@ -101,8 +101,6 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
             "x-aliases": list(self.aliases) or None,
         }
         schema.update((key, limit) for key, limit in limits.items() if limit is not None)
-        if self.type == "image":
-            schema["x-image"] = True
         return schema
 
     def _text(self, value: object) -> str:

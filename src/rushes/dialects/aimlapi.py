@@ -304,7 +304,8 @@ def _refusal(error: RushesError) -> tuple[int, str]:
     """Status and message; the vendor knows no 404 for models and says 403 when the credits are spent."""
     match error:
         case InvalidShot():
-            return 400, f"Body validation error! {error.field}: {_complaint(error)}"
+            key = "image_url" if error.field == "image" else error.field
+            return 400, f"Body validation error! {key}: {_complaint(error)}"
         case UnknownModel():
             expected = "one of the ids that GET /v1/models lists"
             return 400, f"Body validation error! model: {_bad_enum(expected, error.model)}"

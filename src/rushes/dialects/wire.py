@@ -25,6 +25,9 @@ MAX_DEPTH = 32
 MAX_ITEMS = 20_000
 """Values in one body. A payload has about ten; each costs a client one byte and us a hundred."""
 
+LONGEST_WORD = 255
+"""Characters of a model id or a file type."""
+
 JSON = "application/json"
 
 T = TypeVar("T")
@@ -32,7 +35,7 @@ T = TypeVar("T")
 
 def read_object(body: bytes) -> dict[str, Any]:
     """The JSON object in a request's body. Raises `InvalidCall`."""
-    if not body.strip():
+    if not body or body.isspace():
         raise InvalidCall("the body is empty: a JSON object is needed")
     if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_ITEMS:
         raise InvalidCall(f"the body has more than {MAX_ITEMS} values")
@@ -48,12 +51,15 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 
 def text_of(body: Mapping[str, Any], key: str) -> str:
-    """A required text of a request's body. Raises `InvalidShot`."""
+    """A required word of a request's body, at most `LONGEST_WORD` characters. Raises `InvalidShot`."""
     value = body.get(key)
     if absent(value):
         raise InvalidShot(key, "missing", "missing")
     if not isinstance(value, str):
         raise InvalidShot(key, "type", f"must be text, not {shown(value)}", value=value)
+    if len(value) > LONGEST_WORD:
+        limit = f"at most {LONGEST_WORD} characters"
+        raise InvalidShot(key, "length", f"has {len(value)} characters", value=value, allowed=(limit,))
     return value
 
 
