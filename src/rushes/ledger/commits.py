@@ -87,16 +87,22 @@ class GroupCommit:
             job.alone(self._transaction)
 
     def _together(self, batch: list[_Job[Any]]) -> bool:
+        """False if nothing was committed and each should find out for itself."""
+        begun = False
         try:
             with self._transaction() as connection:
+                begun = True
                 for job in batch:
                     try:
                         with connection.begin_nested():
                             job.value = job.body(connection)
                     except RushesError as error:
                         job.error = error
-        except Exception:  # noqa: BLE001 - nothing was committed: each finds out for itself
-            return False
+        except Exception as error:  # noqa: BLE001 - handed to the callers, or met again by each
+            if begun:
+                return False
+            for job in batch:
+                job.error = error
         for job in batch:
             job.done = True
         return True

@@ -22,25 +22,13 @@ from rushes.ledger.rows import encode_json
 T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
-NETWORK_FILE_SYSTEMS = frozenset(
-    {
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "afpfs",
-        "webdav",
-        "davfs",
-        "ncpfs",
-        "afs",
-        "ceph",
-        "lustre",
-    }
-    | {"glusterfs", "gpfs", "beegfs", "macfuse"}
-    | {f"fuse.{name}" for name in ("sshfs", "glusterfs", "ceph", "s3fs", "rclone", "davfs2", "juicefs")}
-)
+# fmt: off
+NETWORK_FILE_SYSTEMS = frozenset({
+    "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "webdav", "davfs", "ncpfs", "afs", "ceph", "lustre",
+    "glusterfs", "gpfs", "beegfs", "macfuse", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone",
+    "fuse.davfs2", "fuse.juicefs",
+})
+# fmt: on
 _PRAGMAS = (
     f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}",
     "PRAGMA journal_mode=WAL",

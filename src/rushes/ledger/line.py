@@ -38,9 +38,11 @@ _ORDER = (R.priority.desc(), R.turn, R.id)
 
 
 def _running(owner: ColumnElement[str]) -> Any:
+    running = tallies.alias("running")
     return (
-        select(func.coalesce(func.sum(tallies.c.count), 0))
-        .where(tallies.c.owner == owner, tallies.c.status == literal(Status.PROCESSING))
+        select(func.coalesce(func.sum(running.c.count), 0))
+        .where(running.c.owner == owner, running.c.status == literal(Status.PROCESSING))
+        .correlate_except(running)
         .scalar_subquery()
     )
 

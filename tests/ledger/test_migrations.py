@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+
+from rushes.core.errors import SetupError
+from rushes.ledger import migrations
+from rushes.ledger.queue import Ledger
+from rushes.ledger.table import TRIGGERS, metadata
+from tests.contracts.ledger import a_request
+
+SCRIPTS = Path(migrations.__file__).parent
+
+
+def schema(path: Path) -> dict[str, list[str]]:
+    """Everything that the database says of its schema; clauses sorted, since their order means nothing."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    found = {}
+    for name, sql in rows:
+        text = re.sub(r"\s+", " ", sql.replace('"', ""))
+        clauses = (
+            re.split(r", (?=\w+ [A-Z]|CONSTRAINT|CHECK|PRIMARY)", text) if "CREATE TABLE" in text else [text]
+        )
+        found[name] = sorted(clause.strip(" ()") for clause in clauses)
+    found.pop("alembic_version", None)
+    return found
+
+
+def test_the_migrations_together_give_the_schema_of_the_code(url: str, tmp_path: Path) -> None:
+    ledger = Ledger(url)
+    ledger.migrate()
+    ledger.close()
+    engine = create_engine(f"sqlite:///{tmp_path / 'plain.sqlite3'}")
+    with engine.begin() as connection:
+        metadata.create_all(connection)
+        for statement in TRIGGERS["sqlite"]:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    migrated = schema(tmp_path / "ledger.sqlite3")
+    assert {"requests", "requests_queue", "requests_guard", "owners", "attempts", "spend"} <= set(migrated)
+    assert migrated == schema(tmp_path / "plain.sqlite3")
+
+
+def test_the_first_schema_has_its_triggers_for_postgresql_too() -> None:
+    source = (SCRIPTS / "versions" / "0001_first.py").read_text()
+    said = re.sub(r"\"\s*\"", "", source)
+    for statement in TRIGGERS["postgresql"]:
+        assert statement in said
+
+
+def test_head_is_the_newest_of_one_line() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_heads() == [migrations.HEAD]
+
+
+def test_migrating_again_keeps_the_rows(url: str) -> None:
+    for index in range(2):
+        ledger = Ledger(url)
+        ledger.migrate()
+        ledger.migrate()
+        ledger.submit(a_request(f"r{index}"))
+        assert ledger.list().total == index + 1
+        ledger.close()
+
+
+def test_a_schema_newer_than_the_code_is_refused_and_untouched(url: str, tmp_path: Path) -> None:
+    ledger = Ledger(url)
+    ledger.migrate()
+    ledger.submit(a_request("r"))
+    ledger.close()
+    path = tmp_path / "ledger.sqlite3"
+    connection = sqlite3.connect(path)
+    with connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = path.read_bytes()
+    ledger = Ledger(url)
+    with pytest.raises(SetupError, match="schema 9999, which is newer") as refused:
+        ledger.migrate()
+    assert "later" in refused.value.advice
+    ledger.close()
+    assert path.read_bytes() == before
+
+
+def test_many_processes_may_migrate_an_empty_file_at_once(url: str) -> None:
+    script = (
+        "import sys; from rushes.ledger.queue import Ledger; l = Ledger(sys.argv[1]); l.migrate(); l.close()"
+    )
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-W", "error", "-c", script, url], stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    errors = [child.communicate(timeout=60)[1] for child in children]
+    assert errors == ["", "", ""]
+    assert [child.returncode for child in children] == [0, 0, 0]
+
+
+def test_a_current_ledger_opens_without_alembic(url: str) -> None:
+    ledger = Ledger(url)
+    ledger.migrate()
+    ledger.close()
+    script = (
+        "import sys; from rushes.ledger.queue import Ledger; l = Ledger(sys.argv[1]); l.migrate(); l.close();"
+        "print('alembic' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
+    assert ran.stdout == "False\n"
