@@ -123,8 +123,7 @@ def test_a_worker_ends_with_its_parent(house: House) -> None:
     assert gone(studio)
 
 
-def test_a_worker_that_stands_still_does_not_outlive_its_parent(house: House) -> None:
-    """The studio reads the end of the control line even while its engine hangs, and although the worker is stopped."""
+def test_a_worker_that_is_stopped_and_killed_takes_its_hanging_studio_along(house: House) -> None:
     with house.worker() as worker:
         house.submit("hang")
         studio = house.told("hanging")[0]
