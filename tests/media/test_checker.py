@@ -79,6 +79,7 @@ def test_the_child_starts_lazily_and_is_reused(make: Any) -> None:
     checker.check(png(), RULES)
     assert first is not None
     assert checker.pid == first
+    assert os.getsid(first) == first  # Ctrl-C in the server's terminal does not reach it
 
 
 def test_the_child_ends_when_idle_and_the_next_image_starts_another(make: Any) -> None:

@@ -258,6 +258,28 @@ def test_the_conveyor_keeps_order_and_bounds_what_waits() -> None:
     assert done == [0, 1, 2, 3]
 
 
+def test_the_conveyor_drops_what_waits_when_it_is_left_by_an_error() -> None:
+    done: list[int] = []
+    begun, may_work = threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        begun.set()
+        may_work.wait()
+        done.append(item)
+
+    def leave() -> None:
+        with Conveyor(work, depth=4) as conveyor:
+            for item in range(4):
+                conveyor.give(item)
+            begun.wait()
+            threading.Timer(0.05, may_work.set).start()
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        leave()
+    assert done == [0]
+
+
 def test_the_conveyor_raises_what_fails_last() -> None:
     with pytest.raises(ZeroDivisionError), Conveyor(lambda item: 1 // item, depth=4) as conveyor:
         conveyor.give(0)

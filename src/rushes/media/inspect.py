@@ -125,8 +125,6 @@ def _inspect(
         )
     audio = _only(container.streams.audio, "audio") if sound else None
 
-    # Without this the decoder hides damage behind grey blocks and calls it a frame.
-    context.options = {"err_detect": "explode"}
     video.thread_type = "AUTO"
     look, peak, heard = _Look(), 0.0, 0.0
     video_bytes = 0
@@ -135,7 +133,7 @@ def _inspect(
             video_bytes += packet.size
         for frame in packet.decode():
             if isinstance(frame, av.VideoFrame):
-                if frame.is_corrupt:
+                if frame.is_corrupt:  # the decoder hides damage behind its neighbourhood and goes on
                     raise BadOutput(f"frame {look.frames} is damaged")
                 _check_time(frame, look.frames, fps, slack)
                 if look.frames == frames + slack:
