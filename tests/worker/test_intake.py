@@ -158,7 +158,7 @@ def test_a_lasting_hiccup_fails_the_request(house: House, taking_in: Callable[..
 def test_a_full_disk_is_not_the_clients_fault(
     house: House, taking_in: Callable[..., Intake], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.worker.intake.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("rushes.worker.pause.FIRST", 0.01)
     taking_in(lambda url: picture(), FullStore(house.data / "files", times=2))
     taken_in(house, house.submit(image_url=URL))
 

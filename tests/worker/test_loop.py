@@ -219,7 +219,7 @@ class FullStore(FolderStore):
 
 
 def test_a_full_disk_costs_time_and_no_request(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rushes.worker.loop.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("rushes.worker.pause.FIRST", 0.01)
     with working(house, store=FullStore(house.data / "files", times=4)):
         request_id = house.submit()
         request = house.assert_one_result(request_id)
@@ -246,7 +246,7 @@ def test_a_worker_that_cannot_reach_the_ledger_stops_when_its_lease_must_have_la
 def test_a_short_absence_of_the_ledger_at_the_end_loses_nothing(
     house: House, diary: Diary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.worker.loop.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("rushes.worker.pause.FIRST", 0.01)
     with working(house, diary):
         request_id = house.submit("hold")
         house.told("half")

@@ -26,10 +26,9 @@ from rushes.core.request import IntakeLease
 from rushes.ledger.queue import Ledger
 from rushes.media.inputs import CheckedImage
 from rushes.store.base import Store
+from rushes.worker.pause import Pause
 
 log = structlog.get_logger(__name__)
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 
 class Intake:
@@ -80,7 +79,7 @@ class Intake:
 
     def _run(self, number: int) -> None:
         name, waiter = f"{self._name}/{number}", self._waiters[number]
-        pause = FIRST_PAUSE
+        pause = Pause()
         while not self._stopping.is_set():
             try:
                 claim = self._ledger.claim_intake(name)
@@ -91,11 +90,11 @@ class Intake:
                     request=claim.lease.request_id, fence=claim.lease.fence
                 ):
                     self._take_in(claim.lease)
-                pause = FIRST_PAUSE
+                pause.over()
             except (LedgerUnavailable, SetupError) as error:
-                log.error("intake in trouble", error=str(error), advice=error.advice, again_in=pause)
-                self._stopping.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                seconds = pause.next()
+                log.error("intake in trouble", error=str(error), advice=error.advice, again_in=seconds)
+                self._stopping.wait(seconds)
 
     def _take_in(self, lease: IntakeLease) -> None:
         """Raises `LedgerUnavailable`, and `SetupError` when the store does not take the image."""

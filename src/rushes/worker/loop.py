@@ -39,11 +39,11 @@ from rushes.ledger.queue import Ledger
 from rushes.store.base import Store
 from rushes.worker.heart import Heart
 from rushes.worker.messages import Job
+from rushes.worker.pause import Pause
 from rushes.worker.studios import Studio, Studios, identity
 
 log = structlog.get_logger(__name__)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 SEEN_EVERY = 20.0
 SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
 
@@ -86,7 +86,9 @@ class Worker:
         self._clock = clock
         self._resident: str | None = None
         self._studio: Studio | None = None
-        self._pause = FIRST_PAUSE
+        self._warming: Studio | None = None
+        self._ledger_pause = Pause()
+        self._disk_pause = Pause()
         self._stopping = threading.Event()
         self._releasing = threading.Event()
         self._waiter = ledger.waiter()
@@ -114,6 +116,8 @@ class Worker:
             return
         self._stopping.set()
         self._waiter.wake()
+        if (warming := self._warming) is not None:
+            warming.cancel()
         patience = threading.Timer(self._drain_seconds, self._release_now)
         patience.daemon = True
         patience.start()
@@ -126,21 +130,31 @@ class Worker:
         for card in self._warm:
             footprint = self._footprints[card]
             try:
-                studio = self._studios.get(self._engines[card], footprint)
-                if not studio.loaded:
-                    studio.load(lambda *_: None, footprint.load_seconds, self._stopping.is_set)
+                self._warming = self._studios.get(self._engines[card], footprint)
+                if not self._warming.loaded:
+                    self._warming.load(lambda *_: None, footprint.load_seconds, self._stopping.is_set)
+            except Cancelled:
+                break
             except RushesError as error:
                 log.error("warm-up failed", card=card, error=str(error), advice=error.advice)
+        self._warming = None
 
     def _be_seen(self) -> None:
         """Stand in the roster, for people to look at."""
-        try:
-            self._ledger.register_worker(self.name, socket.gethostname(), os.getpid(), list(self._engines))
-            while not self._stopping.wait(SEEN_EVERY):
-                self._ledger.worker_seen(self.name)
-            self._ledger.remove_worker(self.name)
-        except LedgerUnavailable as error:
-            log.warning("the roster misses this worker", error=str(error))
+        say = partial(
+            self._ledger.register_worker, self.name, socket.gethostname(), os.getpid(), list(self._engines)
+        )
+        while True:
+            try:
+                say()
+                say = partial(self._ledger.worker_seen, self.name)
+                if self._stopping.wait(SEEN_EVERY):
+                    self._ledger.remove_worker(self.name)
+                    return
+            except LedgerUnavailable as error:
+                log.warning("the roster misses this worker", error=str(error))
+                if self._stopping.wait(SEEN_EVERY):
+                    return
 
     def _next(self) -> None:
         """One request, or a sleep until there may be one."""
@@ -148,8 +162,9 @@ class Worker:
         try:
             claim = self._ledger.claim(self.name, list(self._engines), *self._affinity())
         except LedgerUnavailable as error:
-            self._wait_out("the ledger gives no work", error)
+            self._wait_out("the ledger gives no work", error, self._ledger_pause)
             return
+        self._ledger_pause.over()
         if claim.lease is None:
             self._waiter.wait(claim.look_again_in)
             return
@@ -188,9 +203,9 @@ class Worker:
         seconds = round(self._clock.monotonic() - started, 3)
         log.info("attempt ended", verb=verb, seconds=seconds, error=error and f"{error.name}: {error}")
         if isinstance(error, SetupError):
-            self._wait_out("the worker cannot keep results", error)
-        else:
-            self._pause = FIRST_PAUSE
+            self._wait_out("this worker cannot work", error, self._disk_pause)
+        elif verb == "finish":
+            self._disk_pause.over()
 
     def _produce(self, lease: Lease, heart: Heart) -> Outcome:
         """Stage the picture → make the files in a studio → upload them under keys that carry the fence."""
@@ -206,7 +221,7 @@ class Worker:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(f"no space left in {self._work}") from error
-            raise SetupError(f"{self._work} cannot be used: {error}") from error
+            raise SetupError(f"the disk fails this worker: {error}") from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)  # what is left, the sweep removes
 
@@ -256,7 +271,7 @@ class Worker:
         """Write the attempt's end, again and again while the ledger is away, as long as the attempt is ours.
 
         A refused write leaves the files alone: the ledger may have committed it before the answer was lost."""
-        pause = FIRST_PAUSE
+        pause = Pause()
         while not heart.lost.is_set():
             try:
                 write()
@@ -265,16 +280,14 @@ class Worker:
                 break
             except LedgerUnavailable as error:
                 log.warning("the ledger did not take the end", verb=verb, error=str(error))
-                heart.lost.wait(pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                heart.lost.wait(pause.next())
         return "lost"
 
     def _interrupt(self) -> None:
         if (studio := self._studio) is not None:
             studio.cancel()
 
-    def _wait_out(self, what: str, error: RushesError) -> None:
-        """Sleep a little longer with each trouble in a row."""
-        log.error(what, error=str(error), advice=error.advice, again_in=self._pause)
-        self._stopping.wait(self._pause)
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+    def _wait_out(self, what: str, error: RushesError, pause: Pause) -> None:
+        seconds = pause.next()
+        log.error(what, error=str(error), advice=error.advice, again_in=seconds)
+        self._stopping.wait(seconds)

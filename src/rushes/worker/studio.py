@@ -37,6 +37,8 @@ from rushes.worker.messages import Answer, Cancel, Done, Failed, Line, Load, Loa
 TELL_EVERY = 0.05
 """Seconds between two progress messages of one phase; engines may report as often as they like."""
 
+NOTE_LENGTH = 200
+
 
 class Desk:
     """Where the control line ends in the child: asks wait here, and cancels are remembered."""
@@ -57,15 +59,15 @@ class Desk:
         return ticket <= self._cancelled_up_to
 
     def _listen(self) -> None:
-        while True:
-            try:
+        try:
+            while True:
                 ask = self._line.receive_ask()
-            except (EOFError, OSError):
-                _die_with_group()
-            if isinstance(ask, Cancel):
-                self._cancelled_up_to = ask.ticket
-            else:
-                self._asks.put(ask)
+                if isinstance(ask, Cancel):
+                    self._cancelled_up_to = ask.ticket
+                else:
+                    self._asks.put(ask)
+        finally:  # whatever ended it: nobody could stop this process any more
+            _die_with_group()
 
 
 class StudioControl:
@@ -94,7 +96,7 @@ class StudioControl:
                 return
             self._phase, self._told_at = phase, now
         inside = min(1.0, float(fraction)) if fraction > 0 else 0.0  # also turns NaN into 0
-        self._desk.tell(Progress(self._ticket, phase, inside, note))
+        self._desk.tell(Progress(self._ticket, phase, inside, note[:NOTE_LENGTH]))
 
 
 class Studio:

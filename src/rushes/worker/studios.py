@@ -25,7 +25,7 @@ import structlog
 
 from rushes.core.card import EngineChoice
 from rushes.core.clock import SYSTEM_CLOCK, Clock
-from rushes.core.errors import Cancelled, RushesError, WorkerLost
+from rushes.core.errors import Cancelled, RushesError, SetupError, WorkerLost
 from rushes.core.request import Outcome, Phase
 from rushes.engines.base import Footprint
 from rushes.worker.messages import (
@@ -92,18 +92,10 @@ class Studio:
         self._killer: threading.Timer | None = None
         ours, theirs = Pipe()
         try:
-            with _open_log(logs, choice.name) as output:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "rushes.worker.studio", choice.name, str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-        except BaseException:
+            self._process = _start(choice.name, logs, theirs.fileno())
+        except OSError as error:
             ours.close()
-            raise
+            raise SetupError(f"a studio for engine '{choice.name}' cannot be started: {error}") from error
         finally:
             theirs.close()
         self._line = Line(ours)
@@ -328,6 +320,20 @@ class Studios:
         if new.device not in self._memory or new.exclusive or any(other.exclusive for other in beside):
             return False
         return sum(other.memory for other in beside) + new.memory <= self._memory[new.device]
+
+
+def _start(engine: str, logs: Path, line: int) -> subprocess.Popen[bytes]:
+    """The operator's settings, which may hold keys, stay behind: an engine is told its options and nothing else."""
+    with _open_log(logs, engine) as output:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "rushes.worker.studio", engine, str(line)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")},
+            pass_fds=[line],
+            start_new_session=True,
+        )
 
 
 def _open_log(folder: Path, engine: str) -> BinaryIO:
