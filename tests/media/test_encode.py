@@ -47,7 +47,7 @@ def by_the_standard(frame: av.VideoFrame) -> np.ndarray[Any, Any]:
 def test_colours_are_true_by_bt709(tmp_path: Path, colour: tuple[int, int, int]) -> None:
     path = write_clip(tmp_path / "a.mp4", 2, frames=flat(colour, 2))
     for frame in decoded(path):
-        assert np.abs(by_the_standard(frame) - colour).max() <= 3
+        assert np.abs(by_the_standard(frame) - colour).max() <= 2
 
 
 def test_yuv_frames_pass_through_unconverted(tmp_path: Path) -> None:

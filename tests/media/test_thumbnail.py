@@ -29,7 +29,7 @@ def test_the_thumbnail_has_the_clips_colours_and_size(tmp_path: Path) -> None:
         thumbnail, _ = stills(write_clip(tmp_path / f"{name}.mp4", 12, frames=flat(colour, 12)), 12)
         with Image.open(thumbnail) as image:
             assert (image.format, image.size, image.mode) == ("JPEG", (WIDTH, HEIGHT), "RGB")
-            assert np.abs(np.asarray(image).astype(int) - colour).max() <= 4
+            assert np.abs(np.asarray(image).astype(int) - colour).max() <= 2
 
 
 def test_the_thumbnail_shows_the_telling_frame(tmp_path: Path) -> None:

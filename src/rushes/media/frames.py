@@ -19,6 +19,9 @@ from rushes.core.errors import BadOutput
 BT709 = 1
 """The code point of BT.709 for matrix, primaries and transfer alike (ISO/IEC 23091-2)."""
 LIMITED = int(ColorRange.MPEG)
+_TO_VIDEO = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+_TO_PICTURE = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
+"""Without exact rounding the way back darkens every picture by one level."""
 
 
 def tag(target: Any) -> None:
@@ -58,6 +61,7 @@ def to_video(frame: av.VideoFrame) -> av.VideoFrame:
             dst_colorspace=Colorspace.ITU709,
             src_color_range=ColorRange.JPEG,
             dst_color_range=ColorRange.MPEG,
+            interpolation=_TO_VIDEO,
         )
     tag(frame)
     return frame
@@ -72,7 +76,7 @@ def to_picture(frame: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.
         src_colorspace=Colorspace.ITU709,
         src_color_range=ColorRange.MPEG,
         dst_color_range=ColorRange.JPEG,
-        interpolation=Interpolation.LANCZOS,
+        interpolation=_TO_PICTURE,
     )
     return np.asarray(converted.to_ndarray(), dtype=np.uint8)
 
