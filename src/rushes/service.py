@@ -7,6 +7,7 @@ ledger, and reads back. All methods block; the server calls them from a thread.
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from rushes.store.base import Store, content_type
 FILES = "/files/"
 UPLOAD_SECONDS = 15 * 60
 LARGE_INLINE = 64 * 1024
+LARGEST_PAYLOAD = 256 * 1024
 UPLOAD_TYPES = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
 
 
@@ -142,6 +144,7 @@ class Service:
                 payload = _without_inline(payload, checked.image, image_key)
         accepted = None
         try:
+            _check_size(payload)
             accepted = self._ledger.submit(
                 NewRequest(
                     id=request_id,
@@ -167,14 +170,16 @@ class Service:
         return accepted
 
     def get(self, caller: Caller, request_id: str) -> Request:
-        return self._ledger.get(request_id, caller.owner)
+        """Raises `UnknownRequest`, also for another owner's."""
+        return self._ledger.get(_checked_id(request_id), caller.owner)
 
     def list(self, caller: Caller, *, model: str | None, limit: int, cursor: str | None) -> Page:
         card = self._catalogue.find(model).id if model else None
         return self._ledger.list(caller.owner, card, limit=limit, cursor=cursor)
 
     def cancel(self, caller: Caller, request_id: str) -> Request:
-        return self._ledger.cancel(request_id, caller.owner, reason="cancelled by the client")
+        """Raises `UnknownRequest`, `AlreadyEnded`."""
+        return self._ledger.cancel(_checked_id(request_id), caller.owner, reason="cancelled by the client")
 
     def shown_payload(self, request: Request) -> dict[str, Any]:
         """The payload as it was sent, a large inline image as a link. Only a mark that names the request's own image
@@ -269,7 +274,7 @@ class Service:
         try:
             image = self._images.check(self._images.decode_inline(text), card.image)
         except BadImage as error:
-            raise InvalidShot("image", "image", str(error)) from error
+            raise InvalidShot("image", "image", str(error).removeprefix("image ")) from error
         key = f"inputs/{request_id}.{image.extension}"
         self._store.put(key, image.data)
         return key
@@ -285,6 +290,23 @@ def _without_inline(payload: dict[str, Any], text: str, key: str) -> dict[str, A
     if len(text) <= LARGE_INLINE:
         return payload
     return {name: stored_mark(key) if value == text else value for name, value in payload.items()}
+
+
+def _check_size(payload: dict[str, Any]) -> None:
+    """A row is read at every poll: what is kept beside the image stays small. Raises `InvalidShot`."""
+    size = len(msgspec.json.encode(payload))
+    if size > LARGEST_PAYLOAD:
+        raise InvalidShot(
+            "payload",
+            "length",
+            f"has {size:,} bytes besides its image, at most {LARGEST_PAYLOAD:,} are allowed",
+        )
+
+
+def _checked_id(request_id: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F-]{36}", request_id):
+        raise UnknownRequest(request_id)
+    return request_id.lower()
 
 
 def _is_url(text: str) -> bool:

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from rushes.core.card import ImageRules
 from rushes.core.errors import BadImage, WorkerLost
 from rushes.media.checker import ImageChecker
-from rushes.media.inputs import ImageRules, check_image
+from rushes.media.inputs import check_image
 
 RULES = ImageRules()
 PATIENCE = 20
@@ -188,7 +189,7 @@ def test_the_child_dies_with_its_parent() -> None:
 import io, sys
 from PIL import Image
 from rushes.media.checker import ImageChecker
-from rushes.media.inputs import ImageRules
+from rushes.core.card import ImageRules
 file = io.BytesIO()
 Image.new("RGB", (400, 300)).save(file, "PNG")
 checker = ImageChecker()

@@ -14,8 +14,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
+from rushes.core.card import ImageRules
 from rushes.core.errors import BadImage
-from rushes.media.inputs import MAX_SCANS, ImageRules, check_image, decode_base64, load_picture
+from rushes.media.inputs import MAX_SCANS, check_image, decode_base64, load_picture
 
 RULES = ImageRules()
 RED = (200, 30, 40)

@@ -10,10 +10,11 @@ from contextlib import ExitStack
 import pytest
 from PIL import Image
 
+from rushes.core.card import ImageRules
 from rushes.core.errors import FetchError, FetchHiccup
 from rushes.core.request import Status
 from rushes.ledger.intake import MAX_INTAKE_TRIES
-from rushes.media.inputs import CheckedImage, ImageRules, check_image, load_picture
+from rushes.media.inputs import CheckedImage, check_image, load_picture
 from rushes.store.base import Store
 from rushes.worker.intake import Intake
 from tests.worker.house import House, eventually

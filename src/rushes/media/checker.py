@@ -23,8 +23,9 @@ from typing import IO, TypeVar
 
 import msgspec
 
+from rushes.core.card import ImageRules
 from rushes.core.errors import BadImage, WorkerLost
-from rushes.media.inputs import CheckedImage, ImageRules, check_image
+from rushes.media.inputs import CheckedImage, check_image
 
 SECONDS = 20.0
 IDLE_SECONDS = 60.0

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
+from rushes.core.card import ImageRules
 from rushes.core.errors import BadImage
 
 if TYPE_CHECKING:
@@ -41,15 +42,6 @@ _TURNS = {
 }
 _SIDEWAYS = frozenset({5, 6, 7, 8})
 _GREY_MODES = frozenset({"1", "L", "LA", "I", "I;16"})
-
-
-class ImageRules(msgspec.Struct, frozen=True, kw_only=True):
-    """What a card accepts: `max_bytes` of the file, `min_side` in pixels, ratios as width / height."""
-
-    max_bytes: int = 10 * MEGABYTE
-    min_side: int = 300
-    min_ratio: float = 1 / 2.5
-    max_ratio: float = 2.5
 
 
 class CheckedImage(msgspec.Struct, frozen=True):

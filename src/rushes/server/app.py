@@ -58,7 +58,7 @@ def make_app(
     async def healthz(_: Request) -> Response:
         return Response(b'{"status":"ok"}', media_type="application/json")
 
-    return Starlette(
+    app = Starlette(
         routes=[
             *routes,
             *file_routes(service),
@@ -68,6 +68,9 @@ def make_app(
         middleware=[Middleware(Trace, clock=clock)],
         exception_handlers={HTTPException: _refused, Exception: _broken},
     )
+    # A redirect names the address that this process sees: behind a proxy that ends TLS it would send keys in the clear.
+    app.router.redirect_slashes = False
+    return app
 
 
 def _endpoint(
