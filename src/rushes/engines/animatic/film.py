@@ -76,7 +76,9 @@ class SceneFilm:
         self._layers = layers(scene, control)
         self._troupe = Troupe(scene)
         self._stars = Stars(scene.air, scene.seed)
-        self._falling = Falling(scene.weather, scene.air, scene.grade.exposure, scene.seed)
+        self._falling = Falling(
+            scene.weather, scene.air, scene.grade.exposure, min(1.0, 12 / scene.path.travel), scene.seed
+        )
         self._print = Print(width, height, (plan.width, plan.height), scene.grade, scene.seed)
         control.check()
 

@@ -17,13 +17,16 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from llvmlite import binding
+from llvmlite import binding  # type: ignore[import-untyped]
 from platformdirs import user_cache_path
 
 from rushes import __version__
 
-Plane: TypeAlias = npt.NDArray[np.float32]
+Plane: TypeAlias = npt.NDArray[Any]
+"""An array of float32. (OpenCV's stubs do not tell element types, so neither does this.)"""
 Bytes: TypeAlias = npt.NDArray[np.uint8]
+Real: TypeAlias = Any
+"""A float32 inside a kernel, where numba and not mypy infers types."""
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -47,8 +50,9 @@ if "NUMBA_CACHE_DIR" not in os.environ:
 
 import numba  # noqa: E402  (its settings are read once, when it is imported)
 
-numba.config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
-numba.config.THREADING_LAYER = "workqueue"
+settings: Any = numba.config
+settings.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+settings.THREADING_LAYER = "workqueue"
 
 
 def kernel(function: F) -> F:
@@ -62,5 +66,5 @@ def inner(function: F) -> F:
 
 
 prange = numba.prange
-f4 = np.float32
-i4 = np.int32
+f4: Any = np.float32
+i4: Any = np.int32

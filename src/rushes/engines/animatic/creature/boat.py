@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 from rushes.engines.animatic.creature.rig import Colour, Point, Rows
 from rushes.engines.animatic.tables import colour
@@ -23,7 +24,7 @@ def boat(t: float, wind: float, paint: str | None = None) -> Rows:
             ((-0.46, 0.055, side * 0.055), 0.05), ((-0.2, 0.035, side * 0.09), 0.065),
             ((0.12, 0.035, side * 0.085), 0.065), ((0.38, 0.06, side * 0.035), 0.045), ((0.52, 0.10, 0.0), 0.02),
         ]  # fmt: skip
-        for (a, ra), (b, rb) in zip(spine, spine[1:], strict=False):
+        for (a, ra), (b, rb) in pairwise(spine):
             rows.cone(a, b, ra, rb, HULL, 0.05)
             rows.cone((a[0], a[1] + ra * 0.85, a[2] * 1.05), (b[0], b[1] + rb * 0.85, b[2] * 1.05), 0.012, 0.012, TRIM, 0.008)
     rows.cone((-0.3, 0.10, 0.0), (0.02, 0.105, 0.0), 0.055, 0.05, TRIM, 0.03)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from rushes.engines.animatic.creature.rig import points
-from rushes.engines.animatic.runtime import Plane, f4, i4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
 from rushes.engines.animatic.world.mathx import clamp, hash01
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -19,7 +19,7 @@ TILE = 16
 
 
 @inner
-def _cone(x: float, y: float, z: float, b: Plane, k: int) -> np.float32:
+def _cone(x: float, y: float, z: float, b: Plane, k: int) -> Real:
     ux = b[k, 3] - b[k, 0]
     uy = b[k, 4] - b[k, 1]
     uz = b[k, 5] - b[k, 2]
@@ -34,7 +34,7 @@ def _cone(x: float, y: float, z: float, b: Plane, k: int) -> np.float32:
 
 
 @inner
-def _edge(px: float, py: float, pz: float, ux: float, uy: float, uz: float) -> np.float32:
+def _edge(px: float, py: float, pz: float, ux: float, uy: float, uz: float) -> Real:
     """Squared distance from p to the segment 0…u."""
     h = clamp((ux * px + uy * py + uz * pz) / (ux * ux + uy * uy + uz * uz + f4(1e-9)), f4(0), f4(1))
     dx = ux * h - px
@@ -44,7 +44,7 @@ def _edge(px: float, py: float, pz: float, ux: float, uy: float, uz: float) -> n
 
 
 @inner
-def _membrane(x: float, y: float, z: float, b: Plane, k: int) -> np.float32:
+def _membrane(x: float, y: float, z: float, b: Plane, k: int) -> Real:
     abx = b[k, 3] - b[k, 0]
     aby = b[k, 4] - b[k, 1]
     abz = b[k, 5] - b[k, 2]
@@ -79,7 +79,7 @@ def _membrane(x: float, y: float, z: float, b: Plane, k: int) -> np.float32:
 
 
 @inner
-def _body(x: float, y: float, z: float, b: Plane, n: int) -> np.float32:
+def _body(x: float, y: float, z: float, b: Plane, n: int) -> Real:
     """Distance to the smooth union of the first n rows."""
     d = f4(1e9)
     for k in range(n):
@@ -94,7 +94,7 @@ def _body(x: float, y: float, z: float, b: Plane, n: int) -> np.float32:
 def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp: Plane) -> None:
     """Draw `body` into `light` (H, W, 4) within `box` (x0, y0, x1, y1). `ball` centre and radius; `lamp` sun direction,
     sunlight, ambient, ground, haze (3 each), then clearness, floor height, mirror share, time, texture."""
-    rows, columns, _ = light.shape
+    columns = light.shape[1]
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     x0, y0, x1, y1 = i4(box[0]), i4(box[1]), i4(box[2]), i4(box[3])

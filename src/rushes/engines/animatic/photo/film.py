@@ -19,7 +19,7 @@ from rushes.engines.animatic.post.falling import Falling
 from rushes.engines.animatic.post.splat import splat
 from rushes.engines.animatic.post.tone import finish
 from rushes.engines.animatic.prompt.brief import Brief
-from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.runtime import Plane, f4, i4
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.scene.path import Move
 from rushes.engines.animatic.sound.mix import mix
@@ -58,7 +58,7 @@ class PhotoFilm:
         self._y, self._c = _planes(fitted)
         light = float(self._y.mean() - 16) / 219
         air = replace(scene.air, horizon=(light,) * 3, ambient=(light,) * 3)
-        self._falling = Falling(stated, air, 1.2, scene.seed)
+        self._falling = Falling(stated, air, 1.2, 1.0, scene.seed)
         self._fog = 0.35 if stated.name == "fog" and brief.weathers else 0.22 * min(stated.snow + stated.rain, 1)
         self._wind = FLOW * min(stated.wind, 2.5) * 0.4
         self._seed, self._seconds = scene.seed, scene.seconds
@@ -83,7 +83,7 @@ class PhotoFilm:
             chroma *= np.float32(1 - self._fog)
         out = np.empty(width * height * 3 // 2, np.uint8)
         cb, cr = (np.ascontiguousarray(chroma[..., k]) for k in range(2))
-        finish(y, cb, cr, out, np.float32(0.004), np.int32((self._seed + number * 131) & 0x7FFFFFFF))
+        finish(y, cb, cr, out, f4(0.004), i4((self._seed + number * 131) & 0x7FFFFFFF))
         pose = replace(self._path.base, zoom=1.15, rise=0.0, x=0.0, y=2.0, z=0.0, yaw=0.0)
         splat(out, width, height, self._falling.items(pose, t, width, height))
         return out.reshape(height * 3 // 2, width)

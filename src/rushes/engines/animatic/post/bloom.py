@@ -27,17 +27,17 @@ def bloom(light: Plane, strength: float, threshold: float, sun: tuple[float, flo
 
 
 def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
-    """Bright sky smeared away from the sun: four doublings of a zoom about it."""
+    """Bright sky smeared away from the sun: doublings of a zoom about it, so that no single step shows."""
     rows, columns, _ = small.shape
     luminance = small[..., :3].mean(axis=2)
     ray = small[..., :3] * np.clip(luminance - threshold * 0.55, 0, 1.2)[..., None]
     x, y = sun[0] * columns, sun[1] * rows
-    for step in range(4):
-        k = 1 / (1 + 0.05 * 2**step)
+    for step in range(5):
+        k = 1 / (1 + 0.025 * 2**step)
         zoom = np.array([[k, 0, x * (1 - k)], [0, k, y * (1 - k)]], np.float32)
         # The inverse map: each pixel looks towards the sun.
         moved = cv2.warpAffine(
             ray, zoom, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
         )
         ray = 0.5 * ray + 0.5 * moved
-    return cv2.GaussianBlur(ray, (0, 0), max(rows / 110, 0.6))
+    return np.asarray(cv2.GaussianBlur(ray, (0, 0), max(rows / 60, 0.8)), np.float32)

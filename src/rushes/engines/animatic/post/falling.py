@@ -16,20 +16,22 @@ from rushes.engines.animatic.world.view import Pose
 
 BOX = np.array([26.0, 14.0, 22.0], np.float32)
 """Metres across, up and away in which particles repeat."""
-SHUTTER = 1 / 48
+SHUTTER = 1 / 40
 
 
 class Falling:
-    """Particles of one scene."""
+    """Particles of one scene. `pace` 0…1 is how much of the camera's own speed they feel: a plane's would turn snow
+    into lines."""
 
-    def __init__(self, weather: Weather, air: Air, exposure: float, seed: int) -> None:
+    def __init__(self, weather: Weather, air: Air, exposure: float, pace: float, seed: int) -> None:
+        self._pace = pace
         self._wind = weather.wind
         glow = float(np.mean(air.horizon) + np.mean(air.ambient)) * exposure
         bright = min(max(0.35 + 0.55 * glow, 0.4), 0.97)
         self._kinds: list[tuple[str, Plane, Plane]] = []
         rng = np.random.default_rng(seed ^ 0xFA11)
         for kind, amount, count, colours in (
-            ("rain", weather.rain, 2600, [(bright * 0.82, bright * 0.88, bright * 0.95)]),
+            ("rain", weather.rain, 4200, [(bright * 0.82, bright * 0.88, bright * 0.95)]),
             ("snow", weather.snow, 2400, [(bright, bright, bright * 1.02)]),
             ("petals", weather.petals, 320, [(1.0, 0.72, 0.8), (1.0, 0.86, 0.9), (0.95, 0.6, 0.7)]),
             ("leaves", weather.leaves, 260, [(0.75, 0.36, 0.1), (0.82, 0.58, 0.14), (0.6, 0.2, 0.08)]),
@@ -57,12 +59,12 @@ class Falling:
         b = pose.project((world + (step @ turn)).astype(np.float32), width, height)
         z = a[:, 2]
         focal = pose.zoom * min(width, height)
-        size = {"rain": 0.004, "snow": 0.013, "petals": 0.045, "leaves": 0.055}[kind] * (0.6 + 0.8 * seeds[:, 3])
+        size = {"rain": 0.0065, "snow": 0.014, "petals": 0.045, "leaves": 0.055}[kind] * (0.6 + 0.8 * seeds[:, 3])
         radius = size * focal / np.maximum(z, 0.1)
         # Out of focus near the lens: larger and fainter, never a hard disc.
         near = np.clip((2.6 - z) / 2.6, 0, 1)
         radius *= 1 + 1.5 * near
-        alpha = {"rain": 0.34, "snow": 0.85, "petals": 0.9, "leaves": 0.9}[kind] * (1 - 0.7 * near)
+        alpha = {"rain": 0.5, "snow": 0.85, "petals": 0.9, "leaves": 0.9}[kind] * (1 - 0.7 * near)
         fade = np.clip((z - 0.7) * 1.5, 0, 1) * np.clip((BOX[2] - z) / (BOX[2] * 0.5), 0, 1)
         items = np.zeros((len(seeds), 9), np.float32)
         items[:, 0:2] = (a[:, 0:2] + b[:, 0:2]) * 0.5
@@ -89,12 +91,10 @@ class Falling:
         at[:, 0] += t * blow + wobble * np.sin(t * (0.7 + seeds[:, 5]) + phase)
         at[:, 1] -= t * fall
         at[:, 2] += wobble * np.cos(t * (0.6 + seeds[:, 5]) + phase) * 0.7
-        # The camera moves through the fall (slowed: a plane's speed would turn snow into lines).
         c, s = np.cos(pose.yaw), np.sin(pose.yaw)
-        pace = min(1.0, 1.0)
-        at[:, 0] -= (pose.x * c - pose.z * s) * pace
-        at[:, 1] -= pose.y * pace
-        at[:, 2] -= (pose.x * s + pose.z * c) * pace
+        at[:, 0] -= (pose.x * c - pose.z * s) * self._pace
+        at[:, 1] -= pose.y * self._pace
+        at[:, 2] -= (pose.x * s + pose.z * c) * self._pace
         at -= np.floor(at / BOX) * BOX
         at[:, 0] -= BOX[0] * 0.5
         at[:, 1] -= BOX[1] * 0.5

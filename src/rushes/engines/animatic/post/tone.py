@@ -144,7 +144,7 @@ class Print:
         cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
         cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
         out = np.empty(self.width * self.height * 3 // 2, np.uint8)
-        finish(y, cb, cr, out, np.float32(self.grade.grain), np.int32((self._seed + number * 131) & 0x7FFFFFFF))
+        finish(y, cb, cr, out, f4(self.grade.grain), i4((self._seed + number * 131) & 0x7FFFFFFF))
         return out
 
     def _fit(self, plane: Plane, width: int, height: int, roll: float, method: int) -> Plane:

@@ -8,12 +8,7 @@ import unicodedata
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*|[^\w\s]", re.UNICODE)
 
 STOP = frozenset(
-    "a an the and or but of in on at to into onto from with by for as is are was were be been being it its this that these "
-    "those there here his her their our your my he she they we you i him them us me who which what while when where then "
-    "than so very really just also some any each every all both more most much many few several lot lots other another "
-    "up down out off over under through across along around between near behind beside beneath above below toward towards "
-    "against within upon about after before during until very not do does did has have had can could will would shall "
-    "should may might must let make makes made get gets one's s t like".split()
+    ["a", "an", "the", "and", "or", "but", "of", "in", "on", "at", "to", "into", "onto", "from", "with", "by", "for", "as", "is", "are", "was", "were", "be", "been", "being", "it", "its", "this", "that", "these", "those", "there", "here", "his", "her", "their", "our", "your", "my", "he", "she", "they", "we", "you", "i", "him", "them", "us", "me", "who", "which", "what", "while", "when", "where", "then", "than", "so", "very", "really", "just", "also", "some", "any", "each", "every", "all", "both", "more", "most", "much", "many", "few", "several", "lot", "lots", "other", "another", "up", "down", "out", "off", "over", "under", "through", "across", "along", "around", "between", "near", "behind", "beside", "beneath", "above", "below", "toward", "towards", "against", "within", "upon", "about", "after", "before", "during", "until", "very", "not", "do", "does", "did", "has", "have", "had", "can", "could", "will", "would", "shall", "should", "may", "might", "must", "let", "make", "makes", "made", "get", "gets", "one's", "s", "t", "like"]
 )
 NEGATIONS = frozenset({"no", "without", "not", "never", "avoid", "exclude", "excluding", "except"})
 

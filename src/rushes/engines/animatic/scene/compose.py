@@ -59,7 +59,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     ground = places[place]
     time = next(iter(brief.times), "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     weather = _weather(brief, ground, unwanted, dice)
-    air, exposure = lit_air(time, weather, ground, brief, unwanted, dice)
+    air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     path = _path(brief, ground, unwanted, dice, width / height, shot.seconds, shot.seed, time)
     subjects = cast_subjects(brief, place, unwanted, dice, width / height)
     grade = _grade(brief, unwanted, exposure)
@@ -67,7 +67,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
         seed=shot.seed, seconds=float(shot.seconds), sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0,
-        rays=0.0 if "sun" in unwanted else (0.5 if time != "night" else 0.1),
+        rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else 0.35,
         details={
             "kind": "animatic preview", "place": place, "time": time, "weather": weather.name,
             "camera": list(path.names), "seed": shot.seed,
@@ -124,7 +124,7 @@ def _grade(brief: Brief, unwanted: frozenset[str], exposure: float) -> Grade:
     looks = table("looks")
     for name in brief.looks:
         if name not in unwanted:
-            row = {k: tuple(v) if isinstance(v, list) else v for k, v in looks[name].items()}
+            row: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in looks[name].items()}
             row["exposure"] = grade.exposure * row.pop("light", 1.0)
             grade = replace(grade, **row)
     return replace(grade, grain=0.0) if "grain" in unwanted else grade

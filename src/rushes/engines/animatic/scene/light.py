@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def lit_air(
-    time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], dice: Dice
+    time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], dice: Dice, aspect: float
 ) -> tuple[Air, float]:
     """The air, and the exposure that suits it."""
     row: dict[str, Any] = table("times")[time]
@@ -27,7 +27,8 @@ def lit_air(
     if "sun" in unwanted:
         dim *= 0.45
     elevation = math.radians(float(row["elevation"]) * (1 + dice.jitter(0.3)))
-    azimuth = math.radians(float(row["azimuth"]) + dice.jitter(22))
+    # In a narrow picture the sun comes nearer to the middle, or it would never be seen.
+    azimuth = math.radians((float(row["azimuth"]) + dice.jitter(22)) * min(1.0, 0.25 + 0.42 * aspect))
     sun = (math.cos(elevation) * math.sin(azimuth), math.sin(elevation), math.cos(elevation) * math.cos(azimuth))
     if "sun" in unwanted:
         # Behind the camera: the light stays, its source leaves the picture.
@@ -44,22 +45,26 @@ def lit_air(
 
     ambient = float(sky["ambient"])
     light_through = 0.45 + 0.55 * dim
+    shine, flat = float(sky.get("cloud", 1.0)), float(sky.get("flat", 0.0))
+    lit = np.asarray(veiled(row["cloud_lit"], 0.9, light_through * shine))
+    shade = np.asarray(veiled(row["cloud_shade"], 0.8, (0.6 + 0.4 * dim) * shine))
+    even = 0.55 * lit + 0.45 * shade
     air = Air(
         sun=sun,
         zenith=veiled(row["zenith"], 0.9, (0.75 + 0.25 * dim) * (1 + 0.25 * grey)),
-        horizon=veiled(row["horizon"], 0.8, light_through),
+        horizon=veiled(row["horizon"], 0.8, light_through * (0.4 + 0.6 * shine)),
         glow_colour=veiled(row["glow"], 0.5),
         warm=veiled(row["warm"], 1.0, dim),
         sunlight=veiled(row["sunlight"], 0.6, dim),
         ambient=veiled(row["ambient"], 0.8, ambient),
-        cloud_lit=veiled(row["cloud_lit"], 0.9, light_through),
-        cloud_shade=veiled(row["cloud_shade"], 0.8, 0.6 + 0.4 * dim),
+        cloud_lit=_colour(lit + (even - lit) * flat),
+        cloud_shade=_colour(shade + (even - shade) * flat),
         falloff=float(row["falloff"]),
         haze=float(row["haze"]),
         glow=float(row["glow_strength"]) * dim,
         halo=float(row["halo"]) * dim * dim,
         core=float(row["core"]) * dim * dim,
-        disc=float(row["disc"]) * (0.0 if "sun" in unwanted else dim * dim),
+        disc=float(row["disc"]) * (0.0 if "sun" in unwanted else dim * dim * (1 - flat) ** 2),
         cover=min(max(cover, 0.0), 1.0),
         soft=float(sky["soft"]),
         drift=(0.003 * (0.4 + 0.6 * weather.wind), 0.0016 * (0.4 + 0.6 * weather.wind)),
@@ -68,7 +73,7 @@ def lit_air(
         moon=moon and "moon" not in unwanted and "night" not in unwanted,
         aurora=1.0 if "aurora" in brief.effects else 0.0,
     )
-    return air, float(row["exposure"]) * (1 + 0.25 * grey)
+    return air, float(row["exposure"]) * (1 + 0.25 * grey) * float(sky.get("exposure", 1.0))
 
 
 def _colour(values: Any) -> Colour:

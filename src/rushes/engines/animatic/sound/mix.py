@@ -29,7 +29,7 @@ def noise(n: int, rng: Random, colour: float = 0.0) -> Samples:
 
 def band(wave: Samples, low: float, high: float, order: int = 2) -> Samples:
     filters = scipy.signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
-    return scipy.signal.sosfilt(filters, wave).astype(np.float32)
+    return np.asarray(scipy.signal.sosfilt(filters, wave), np.float32)
 
 
 def unrest(n: int, rng: Random, hertz: float) -> Samples:
@@ -40,7 +40,7 @@ def unrest(n: int, rng: Random, hertz: float) -> Samples:
     index = at.astype(int)
     f = at - index
     f = f * f * (3 - 2 * f)
-    return (values[:, index] * (1 - f) + values[:, index + 1] * f).astype(np.float32)
+    return np.asarray(values[:, index] * (1 - f) + values[:, index + 1] * f, np.float32)
 
 
 def wind(n: int, rng: Random) -> Samples:
@@ -87,7 +87,8 @@ def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) 
     n = int(SAMPLE_RATE * seconds)
     tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(-np.arange(n) / SAMPLE_RATE * 6.9 / seconds)
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    return (wave * (1 - wet) + wet * scipy.signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]).astype(np.float32)
+    echo = scipy.signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]
+    return np.asarray(wave * (1 - wet) + wet * echo, np.float32)
 
 
 def mix(levels: Mapping[str, float], seconds: float, seed: int) -> Samples:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
 
 @inner
-def _slope_noise(x: float, y: float, seed: int) -> tuple[np.float32, np.float32, np.float32]:
+def _slope_noise(x: float, y: float, seed: int) -> tuple[Real, Real, Real]:
     """Value noise in 0…1 and its two slopes."""
     x0 = np.floor(f4(x))
     y0 = np.floor(f4(y))
@@ -52,63 +52,51 @@ def raise_land(out: Plane, scale: float, octaves: int, ridge: float, seed: int) 
                 sx += nx
                 sy += ny
                 total += weight * n / (f4(1) + sx * sx + sy * sy)
-                if octave < 5:
+                if octave < 4:
                     crest = f4(1) - abs(f4(2) * n - f4(1))
                     sharp += weight * crest * crest
-                weight *= f4(0.5)
+                weight *= f4(0.47)
                 x, y = f4(1.6) * x - f4(1.2) * y, f4(1.2) * x + f4(1.6) * y
             out[j, i] = total * (f4(1) - f4(ridge)) + f4(ridge) * sharp * f4(0.75)
 
 
 @kernel
-def paint_land(out: Plane, h: Plane, around: Plane, grain: Plane, material: Plane, sky: Plane, lines: Plane) -> None:
-    """`out` (n, n, 3) becomes lit radiance. `around` is `h` blurred; `material` rock, scree, grass, snow; `sky` sun
-    direction, sunlight, ambient; `lines` height, snowline, treeline, cell, relief."""
+def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) -> None:
+    """`out` (n, n, 4) becomes, per texel, direct light and open sky (0…1), and how far it is above the thresholds of
+    snow and of green (0 = just). `around` is `h` blurred; `sun` its direction; `lines` height, snowline, treeline,
+    cell, relief, steepest slope that holds snow, steepest that holds green."""
     n = h.shape[0]
     height, snowline, treeline, cell, relief = lines[0], lines[1], lines[2], lines[3], lines[4]
-    flat = np.sqrt(sky[0] * sky[0] + sky[2] * sky[2]) + f4(1e-6)
-    step_x = sky[0] / flat
-    step_z = sky[2] / flat
-    climb = sky[1] / flat * cell
+    flat = np.sqrt(sun[0] * sun[0] + sun[2] * sun[2]) + f4(1e-6)
+    step_x = sun[0] / flat
+    step_z = sun[2] / flat
+    climb = sun[1] / flat * cell
     for j in prange(n):
         for i in range(n):
             a = h[j, i]
             gx = (h[j, min(i + 1, n - 1)] - h[j, max(i - 1, 0)]) * f4(0.5) / cell
             gz = (h[min(j + 1, n - 1), i] - h[max(j - 1, 0), i]) * f4(0.5) / cell
             ny = f4(1) / np.sqrt(gx * gx + gz * gz + f4(1))
-            nx = -gx * ny
-            nz = -gz * ny
             hidden = f4(0)
             d = f4(1.2)
-            for _ in range(44):
+            for _ in range(40):
                 x = i4(f4(i) + step_x * d)
                 z = i4(f4(j) + step_z * d)
                 if x < 0 or z < 0 or x >= n or z >= n:
                     break
-                hidden = max(hidden, (h[z, x] - a - f4(2) - climb * d) / (d * cell))
+                hidden = max(hidden, (h[z, x] - a - cell * f4(0.25) - climb * d) / (d * cell))
                 d = d * f4(1.08) + f4(0.4)
-            sun = max(nx * sky[0] + ny * sky[1] + nz * sky[2], f4(0)) * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
-            open_sky = clamp(f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.2))
-            ambient = open_sky * (f4(0.45) + f4(0.55) * ny)
-            fine = tap(grain, f4(i) * f4(0.9), f4(j) * f4(0.9))
-            rough = tap(grain, f4(i) * f4(0.11) + f4(50), f4(j) * f4(0.11))
-            mottle = f4(0.5) + f4(0.25) * fine + f4(0.25) * rough
+            facing = max((sun[1] - gx * sun[0] - gz * sun[2]) * ny, f4(0))
+            out[j, i, 0] = facing * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
+            out[j, i, 1] = clamp(f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)) * (f4(0.45) + f4(0.55) * ny)
             level = a / height
             slope = f4(1) - ny
-            snow = clamp((level - snowline + (mottle - f4(0.5)) * f4(0.3)) * f4(9), f4(0), f4(1))
-            snow *= clamp((f4(0.50) - slope + (mottle - f4(0.5)) * f4(0.35)) * f4(5), f4(0), f4(1))
-            green = clamp((treeline - level + (mottle - f4(0.5)) * f4(0.24)) * f4(7), f4(0), f4(1))
-            green *= clamp((f4(0.38) - slope) * f4(6), f4(0), f4(1))
-            for c in range(3):
-                albedo = material[c] + (material[3 + c] - material[c]) * mottle
-                albedo *= f4(0.62) + f4(0.6) * mottle
-                albedo += (material[6 + c] * (f4(0.6) + f4(0.8) * mottle) - albedo) * green
-                albedo += (material[9 + c] * (f4(0.94) + f4(0.08) * fine) - albedo) * snow
-                out[j, i, c] = albedo * (sun * sky[3 + c] + ambient * sky[6 + c])
+            out[j, i, 2] = min((level - snowline) * f4(9), (lines[5] - slope) * f4(5))
+            out[j, i, 3] = min((treeline - level) * f4(7), (lines[6] - slope) * f4(6))
 
 
 @inner
-def _mirror(k: int, n: int) -> np.int32:
+def _mirror(k: int, n: int) -> Real:
     """An index beyond the map, folded back into it; n is a power of two."""
     m = i4(k) & i4(2 * n - 1)
     return min(m, i4(2 * n - 1) - m)
@@ -116,14 +104,17 @@ def _mirror(k: int, n: int) -> np.int32:
 
 @kernel
 def walk_land(
-    upright: Plane, h: Plane, colours: Plane, far: Plane, grain: Plane, haze: Plane, view: Plane, fog: Plane, numbers: Plane
+    upright: Plane, h: Plane, lit: Plane, far: Plane, grain: Plane, haze: Plane, view: Plane, paint: Plane, numbers: Plane
 ) -> None:
-    """Draw land into `upright` (W, H, 4), the canvas transposed. `far` is `colours` at a quarter of the size; `fog`
-    extinction, base height, falloff, strength; `numbers` cell, reach, first distance, whether ground below 0 is water."""
+    """Draw land into `upright` (W, H, 4), the canvas transposed. `lit` as `light_land` leaves it, `far` the same at a
+    quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction; `numbers` cell, reach,
+    first distance, whether ground below 0 is water, fog per metre, its base height, its falloff, its strength,
+    roughness of the ground in metres, strata."""
     columns, rows, _ = upright.shape
     n = h.shape[0]
     m = far.shape[0]
     cell, reach, nearest, wet = numbers[0], numbers[1], numbers[2], numbers[3]
+    bumpy, strata = numbers[8], numbers[9]
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     for i in prange(columns):
@@ -156,33 +147,57 @@ def walk_land(
             w11 = fx * fy
             ground = h[ay, ax] * w00 + h[ay, bx] * w01 + h[by, ax] * w10 + h[by, bx] * w11
             water = wet > f4(0) and ground < f4(0)
-            near = clamp(f4(1) - d / (cell * f4(110)), f4(0), f4(1))
-            if near > f4(0):
-                # Fine relief that the map is too coarse for.
-                bump = tap(grain, u * f4(5.3), v * f4(5.3)) * f4(0.6) + tap(grain, u * f4(19), v * f4(19)) * f4(0.22)
-                ground += bump * cell * f4(0.22) * near
-            else:
-                bump = f4(0)
+            # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
+            middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
+            close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
+            detail = tap(grain, u * f4(1.9), v * f4(1.9)) * middle
+            if close > f4(0):
+                detail += tap(grain, u * f4(9.7), v * f4(9.7)) * close * f4(0.55)
+            ground += detail * bumpy * middle
             top = horizon + (view[1] - (f4(0) if water else ground)) / d * focal
             if top < free:
                 if water:
                     free = top
                     joined = False
                 else:
-                    mix = clamp((d / (cell * f4(260)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
+                    mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
                     cx = _mirror(i4(np.floor(u * f4(0.25))), m)
                     cy = _mirror(i4(np.floor(v * f4(0.25))), m)
-                    shade = f4(1) + bump * f4(0.5) * near
+                    direct = lit[ay, ax, 0] * w00 + lit[ay, bx, 0] * w01 + lit[by, ax, 0] * w10 + lit[by, bx, 0] * w11
+                    sky = lit[ay, ax, 1] * w00 + lit[ay, bx, 1] * w01 + lit[by, ax, 1] * w10 + lit[by, bx, 1] * w11
+                    snow = lit[ay, ax, 2] * w00 + lit[ay, bx, 2] * w01 + lit[by, ax, 2] * w10 + lit[by, bx, 2] * w11
+                    green = lit[ay, ax, 3] * w00 + lit[ay, bx, 3] * w01 + lit[by, ax, 3] * w10 + lit[by, bx, 3] * w11
+                    direct += (far[cy, cx, 0] - direct) * mix
+                    sky += (far[cy, cx, 1] - sky) * mix
+                    snow += (far[cy, cx, 2] - snow) * mix
+                    green += (far[cy, cx, 3] - green) * mix
+                    broad = tap(grain, u * f4(0.13) + f4(50), v * f4(0.13))
+                    snow = clamp(snow + detail * f4(1.1) + broad * f4(0.9), f4(0), f4(1))
+                    green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
+                    if middle > f4(0):
+                        # The detail's own slope towards the sun, as light and shade.
+                        ahead = tap(grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5))
+                        tilt = tap(grain, u * f4(1.9), v * f4(1.9)) - ahead
+                        if close > f4(0):
+                            ahead = tap(grain, u * f4(9.7) + paint[18] * f4(1.5), v * f4(9.7) + paint[20] * f4(1.5))
+                            tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
+                        direct *= clamp(f4(1) + tilt * f4(1.6) * middle * (f4(1) - snow * f4(0.5)), f4(0.3), f4(1.7))
+                    layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
+                    mottle = clamp(f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.3) * layers, f4(0), f4(1))
+                    shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (f4(0.65) + f4(0.7) * mottle)
+                    r = (paint[0] + (paint[3] - paint[0]) * mottle) * (f4(1) - green) + paint[6] * green
+                    g = (paint[1] + (paint[4] - paint[1]) * mottle) * (f4(1) - green) + paint[7] * green
+                    b = (paint[2] + (paint[5] - paint[2]) * mottle) * (f4(1) - green) + paint[8] * green
+                    r = r * shade + (paint[9] * (f4(0.97) + f4(0.06) * detail) - r * shade) * snow
+                    g = g * shade + (paint[10] * (f4(0.97) + f4(0.06) * detail) - g * shade) * snow
+                    b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
                     distance = d * length
-                    above = max(ground - fog[1], f4(0))
-                    clear = decay(distance * fog[0] * (f4(0.25) + decay(above * fog[2])))
-                    lost = (f4(1) - clear) * fog[3]
-                    r = (colours[ay, ax, 0] * w00 + colours[ay, bx, 0] * w01 + colours[by, ax, 0] * w10 + colours[by, bx, 0] * w11)
-                    g = (colours[ay, ax, 1] * w00 + colours[ay, bx, 1] * w01 + colours[by, ax, 1] * w10 + colours[by, bx, 1] * w11)
-                    b = (colours[ay, ax, 2] * w00 + colours[ay, bx, 2] * w01 + colours[by, ax, 2] * w10 + colours[by, bx, 2] * w11)
-                    r = (r + (far[cy, cx, 0] - r) * mix) * shade * clear + haze[s, 0] * lost
-                    g = (g + (far[cy, cx, 1] - g) * mix) * shade * clear + haze[s, 1] * lost
-                    b = (b + (far[cy, cx, 2] - b) * mix) * shade * clear + haze[s, 2] * lost
+                    above = max(ground - numbers[5], f4(0))
+                    clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))
+                    lost = (f4(1) - clear) * numbers[7]
+                    r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[s, 0] * lost
+                    g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[s, 1] * lost
+                    b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[s, 2] * lost
                     last = min(i4(np.ceil(free)), i4(rows))
                     first = max(i4(np.ceil(top)), i4(0))
                     if not joined or top < before - f4(rows) * f4(0.08):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, inner
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner
 
 
 @inner
-def decay(x: float) -> np.float32:
+def decay(x: float) -> Real:
     """exp(-x) for x ≥ 0 as (1 - x/1024)^1024: within 1 % where it matters, exactly 0 from 1024 on."""
     y = max(f4(1) - f4(x) * f4(1 / 1024), f4(0))
     y = y * y
@@ -24,19 +24,19 @@ def decay(x: float) -> np.float32:
 
 
 @inner
-def clamp(x: float, low: float, high: float) -> np.float32:
+def clamp(x: float, low: float, high: float) -> Real:
     return f4(min(max(f4(x), f4(low)), f4(high)))
 
 
 @inner
-def smooth(x: float) -> np.float32:
+def smooth(x: float) -> Real:
     """3x² - 2x³ on 0…1."""
     x = min(max(f4(x), f4(0)), f4(1))
     return f4(x * x * (f4(3) - f4(2) * x))
 
 
 @inner
-def hash01(x: int, y: int, seed: int) -> np.float32:
+def hash01(x: int, y: int, seed: int) -> Real:
     """A number in 0…1 for a lattice point, by 32-bit integer mixing (a sine hash differs between CPUs)."""
     h = i4(i4(x) * i4(374761393) + i4(y) * i4(668265263) + i4(seed) * i4(1442695041))
     h = i4((h ^ ((h >> i4(13)) & i4(0x7FFFF))) * i4(1274126177))
@@ -45,7 +45,7 @@ def hash01(x: int, y: int, seed: int) -> np.float32:
 
 
 @inner
-def tap(tile: Plane, u: float, v: float) -> np.float32:
+def tap(tile: Plane, u: float, v: float) -> Real:
     """Bilinear sample of a square tile whose side is a power of two, repeated for ever; u, v in texels."""
     size = tile.shape[0]
     x = np.floor(f4(u))

@@ -182,6 +182,6 @@ class Ocean:
         bx, bz = self._short.slopes(t)
         view = pose.packed(canvas.width, canvas.height)
         draw_water(
-            canvas.light, canvas.dome, haze, ax, az, np.float32(self.water.long),
-            bx, bz, np.float32(self.water.short), view, self._vector,
+            canvas.light, canvas.dome, haze, ax, az, f4(self.water.long),
+            bx, bz, f4(self.water.short), view, self._vector,
         )  # fmt: skip

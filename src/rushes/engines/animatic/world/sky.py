@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import scipy.fft
 
-from rushes.engines.animatic.runtime import Plane, f4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, inner, kernel, prange
 from rushes.engines.animatic.world import air
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import decay, smooth, tap
@@ -22,7 +22,7 @@ FAR = np.float32(1e6)
 
 
 @inner
-def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tuple[float, float, float, float]:
+def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tuple[Real, Real, Real, Real]:
     """Light from direction (x, y, z), y ≥ 0, and how much of what is behind the clouds comes through."""
     high = decay(y * a[air.FALLOFF])
     low = decay(y * a[air.HAZE])
@@ -121,9 +121,9 @@ class Sky:
 
     def draw(self, canvas: Canvas, pose: Pose, t: float) -> None:
         h, w, _ = canvas.sky.shape
-        draw_sky(canvas.dome, self._vector, self._vector, self._tile, np.float32(t), True)
+        draw_sky(canvas.dome, self._vector, self._vector, self._tile, f4(t), True)
         cv2.GaussianBlur(canvas.dome, (0, 0), 1.2, dst=canvas.dome, borderType=cv2.BORDER_REPLICATE)
-        draw_sky(canvas.sky, pose.packed(w, h), self._vector, self._tile, np.float32(t), False)
+        draw_sky(canvas.sky, pose.packed(w, h), self._vector, self._tile, f4(t), False)
         cv2.resize(canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR)
         canvas.light[..., 3] = FAR
 

@@ -15,10 +15,10 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4
+from rushes.engines.animatic.runtime import Plane, f4, i4
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
-from rushes.engines.animatic.world.march import paint_land, raise_land, walk_land
+from rushes.engines.animatic.world.march import light_land, raise_land, walk_land
 from rushes.engines.animatic.world.view import Canvas, Pose
 
 SIZE = 2048
@@ -29,7 +29,8 @@ COARSE = 8
 @dataclass(frozen=True)
 class Land:
     """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
-    0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height."""
+    0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height; snow and grass
+    hold up to a slope of 0 (flat) … 1; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
 
     height: float
     scale: float
@@ -45,6 +46,10 @@ class Land:
     snow: Colour
     sea_level: float
     relief: float
+    snow_slope: float
+    grass_slope: float
+    bumps: float
+    strata: float
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
@@ -63,6 +68,10 @@ class Land:
             snow=colour(row.get("snow", "#eef1f8")),
             sea_level=float(row.get("sea_level", -1e9)),
             relief=float(row.get("relief", 1.0)),
+            snow_slope=float(row.get("snow_slope", 0.5)),
+            grass_slope=float(row.get("grass_slope", 0.38)),
+            bumps=float(row.get("bumps", 2.0)),
+            strata=float(row.get("strata", 0.6)),
         )
 
 
@@ -72,7 +81,7 @@ class Terrain:
     def __init__(self, land: Land, light: Air, seed: int) -> None:
         self.land = land
         heights = np.zeros((SIZE, SIZE), np.float32)
-        raise_land(heights, f4(land.scale / SIZE), land.detail, f4(land.ridge), np.int32(seed & 0xFFFFFF))
+        raise_land(heights, f4(land.scale / SIZE), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF))
         low, high = (float(v) for v in np.percentile(heights[::8, ::8], [0.05, 99.95]))
         heights = np.clip((heights - np.float32(low)) / np.float32(high - low), 0, 1.1)
         self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
@@ -82,19 +91,17 @@ class Terrain:
         around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
         rng = np.random.default_rng(seed)
         self._grain = _grain(rng)
-        colours = np.zeros((SIZE, SIZE, 3), np.float32)
-        material = np.array([*land.rock, *land.scree, *land.grass, *land.snow], np.float32)
-        sky = np.array([*light.sun, *light.sunlight, *light.ambient], np.float32)
-        lines = np.array(
-            [land.height, land.snowline, land.treeline, land.cell, land.relief], np.float32
+        self._lit: Plane = np.zeros((SIZE, SIZE, 4), np.float32)
+        lines = [land.height, land.snowline, land.treeline, land.cell, land.relief, land.snow_slope, land.grass_slope]
+        light_land(self._lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32))
+        self._far = cv2.resize(self._lit, (SIZE // 4, SIZE // 4), interpolation=cv2.INTER_AREA)
+        self._paint = np.array(
+            [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun], np.float32
         )
-        paint_land(colours, self._heights, around, self._grain, material, sky, lines)
-        self._colours = colours
-        self._far = cv2.resize(colours, (SIZE // 4, SIZE // 4), interpolation=cv2.INTER_AREA)
         peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
         self._floor = cv2.GaussianBlur(peaks, (0, 0), 6)
         self._start = self._vantage(small, rng)
-        self._fog = np.array([light.fog, 0.1 * land.height, 1 / (0.16 * land.height + 1), 0.96], np.float32)
+        self._fog = light.fog
 
     def guide(self, pose: Pose) -> Pose:
         x, z = pose.x + self._start[0], pose.z + self._start[1]
@@ -110,12 +117,16 @@ class Terrain:
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
         upright = cv2.transpose(canvas.light)
         view = pose.packed(canvas.width, canvas.height)
-        reach = self.land.cell * SIZE * 0.8
+        land = self.land
         numbers = np.array(
-            [self.land.cell, reach, max(6.0, min(pose.y * 0.04, 30.0)), 0.0 if self.land.sea_level < -1e8 else 1.0],
+            [
+                land.cell, land.cell * SIZE * 0.8, max(2.0, min((pose.y - self.floor(pose.x, pose.z)) * 0.3, 30.0)),
+                0.0 if land.sea_level < -1e8 else 1.0,
+                self._fog, 0.1 * land.height, 1 / (0.16 * land.height + 1), 0.96, land.bumps, land.strata,
+            ],
             np.float32,
-        )
-        walk_land(upright, self._heights, self._colours, self._far, self._grain, haze, view, self._fog, numbers)
+        )  # fmt: skip
+        walk_land(upright, self._heights, self._lit, self._far, self._grain, haze, view, self._paint, numbers)
         cv2.transpose(upright, dst=canvas.light)
 
     def _vantage(self, small: Plane, rng: np.random.Generator) -> tuple[float, float]:
@@ -143,4 +154,4 @@ def _grain(rng: np.random.Generator, size: int = 512) -> Plane:
     k = np.hypot(frequency[:, None], frequency[None, :])
     k[0, 0] = 1
     field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * k**-1.1 * (k > 2)).real
-    return np.clip(field / (2.2 * field.std()), -1, 1).astype(np.float32)
+    return np.asarray(np.clip(field / (2.2 * field.std()), -1, 1), np.float32)

@@ -70,8 +70,8 @@ class Canvas:
 
     @property
     def width(self) -> int:
-        return self.light.shape[1]
+        return int(self.light.shape[1])
 
     @property
     def height(self) -> int:
-        return self.light.shape[0]
+        return int(self.light.shape[0])

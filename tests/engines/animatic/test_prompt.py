@@ -1,0 +1,57 @@
+"""Golden readings of prompts."""
+
+from __future__ import annotations
+
+import pytest
+
+from rushes.engines.animatic.prompt.parse import parse
+
+
+@pytest.mark.parametrize(
+    ("prompt", "places", "times", "weathers", "subjects", "moves", "ignored"),
+    [
+        ("A majestic eagle soaring through a mountain landscape at sunset", ["mountains"], ["sunset"], [], ["bird"], [], []),
+        ("two sailing boats on a calm sea, drone shot", ["sea"], [], [], ["boat"], ["drone"], []),
+        ("Push in: a stormy ocean at night", ["sea"], ["night"], ["storm"], [], ["dolly in"], []),
+        ("aerial view of snowy peaks at golden hour", ["mountains"], ["golden hour"], ["snow"], [], ["drone"], []),
+    ],
+)
+def test_readings(
+    prompt: str, places: list[str], times: list[str], weathers: list[str], subjects: list[str], moves: list[str], ignored: list[str]
+) -> None:  # fmt: skip
+    brief = parse(prompt)
+    assert list(brief.places) == places
+    assert list(brief.times) == times
+    assert list(brief.weathers) == weathers
+    assert [wish.kind for wish in brief.subjects] == subjects
+    assert list(brief.moves) == moves
+    assert list(brief.ignored) == ignored
+
+
+def test_camera_words_are_not_subjects() -> None:
+    assert parse("drone shot, pan left, crane up").subjects == ()
+    assert parse("drone shot, pan left, crane up").moves == ("drone", "pan left", "crane up")
+
+
+def test_counts_and_colours() -> None:
+    (wish,) = parse("three red boats").subjects
+    assert (wish.kind, wish.count, wish.colour) == ("boat", 3, "#c2261d")
+
+
+def test_no_and_without_leave_things_out() -> None:
+    brief = parse("the sea at dawn, no boats, without clouds")
+    assert {"boat", "cloudy"} <= brief.without
+    assert brief.subjects == ()
+    assert brief.weathers == ()
+
+
+def test_undrawn_nouns_are_listed() -> None:
+    brief = parse("A cheerful white raccoon riding a zeppelin over the sea")
+    assert "zeppelin" in brief.ignored
+    assert "cheerful" not in brief.ignored
+    assert "sea" in brief.understood
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\x00\uffff", "a" * 2500, "no " * 800, "🌊" * 2000, "ﷺ بحر", "-- -- ''"])
+def test_nothing_raises(prompt: str) -> None:
+    parse(prompt)
