@@ -11,22 +11,22 @@ from typing import Any
 
 from typer.main import get_command
 
+from rushes.cards import read_catalogue
 from rushes.cli.app import app
-from rushes.core.catalogue import Card, Catalogue
+from rushes.cli.models import image_limits
+from rushes.core.card import Card
 from rushes.settings import CONFIG_FILE, ENV_PREFIX, Settings, allowed, default_text, flag, variable
 
 ROOT = Path(__file__).parent.parent
-CARDS = ROOT / "src" / "rushes" / "cards"
 DOCS = ROOT / "docs"
 MARK = "<!-- Written by `make docs`: change the code, not this page. -->\n"
 
 
 def pages() -> dict[Path, str]:
     """Every generated page by its path."""
-    built_in = Catalogue.parse({path.name: path.read_text("utf-8") for path in sorted(CARDS.glob("*.toml"))})
     return {
         DOCS / "settings.md": settings_page(),
-        DOCS / "models.md": models_page(built_in),
+        DOCS / "models.md": models_page(read_catalogue()),
         DOCS / "cli.md": cli_page(get_command(app)),
     }
 
@@ -122,14 +122,10 @@ def _model(card: Card) -> Iterator[str]:
     )
     yield table(("parameter", "type", "required", "default", "limits", "what it does"), rows)
     if card.parameter("image"):
-        rules = card.image
-        yield (
-            f"Image: {' or '.join(rules.formats)}, at most {rules.max_bytes // 2**20} MB, each side at least "
-            f"{rules.min_side} px, width to height from {rules.min_ratio:g} to {rules.max_ratio:g}."
-        )
+        yield f"Image: {image_limits(card.image)}."
     if card.errata:
         yield "Where the vendor's page is unclear:"
-        yield "\n".join(f"- {erratum.page} Here: {erratum.here}" for erratum in card.errata)
+        yield "\n".join(f"- The page: {erratum.page}. Here: {erratum.here}." for erratum in card.errata)
 
 
 # -- command line --------------------------------------------------------------------------------------------------
@@ -167,16 +163,16 @@ def _command(command: Any, name: str) -> Iterator[str]:
         p for p in command.params if p.param_type_name == "option" and p.name not in Settings.model_fields
     ]
     settings = [p for p in command.params if p.name in Settings.model_fields]
-    usage = " ".join([name, *(p.make_metavar(None) for p in arguments), "[OPTIONS]"])
-    yield f"{'#' * (1 + len(name.split()))} {name}"
+    usage = " ".join([name, *(str(p.metavar) for p in arguments), "[OPTIONS]"])
+    yield f"{'#' * len(name.split())} {name}"
     yield str(command.help)
     yield f"```\n{usage}\n```"
-    rows = [(code(p.make_metavar(None)), str(p.help or "")) for p in arguments]
+    rows = [(code(str(p.metavar)), str(p.help or "")) for p in arguments]
     rows += [
         (code(", ".join([*p.opts, *p.secondary_opts])), str(p.help or "")) for p in options if not p.hidden
     ]
     if rows:
-        yield table(("", ""), rows)
+        yield table(("argument or option", "what it does"), rows)
     if len(settings) == len(Settings.model_fields):
         yield "And a flag for every [setting](settings.md)."
     elif settings:

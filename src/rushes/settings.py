@@ -19,7 +19,7 @@ import re
 import socket
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
@@ -40,6 +40,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from rushes.core.errors import SetupError
+from rushes.media.addresses import AllowList
 
 ENV_PREFIX: Final = "RUSHES_"
 TESTS_PREFIX: Final = "RUSHES_TEST_"
@@ -63,12 +64,10 @@ def _forever(value: object) -> object:
 
 
 def _network(entry: str) -> str:
-    """`10.0.0.0/8`, `10.0.0.7:8080` or `[fd00::/8]:8080`; a lone address is a network of one."""
-    bare = re.fullmatch(r"\[([^]]+)](?::(\d{1,5}))?|([^:]+):(\d{1,5})", entry)
-    network, port = (bare[1] or bare[3], bare[2] or bare[4]) if bare else (entry, None)
-    ip_network(network)
-    if port is not None and not 0 < int(port) < 65536:
-        raise ValueError(f"{port} is not a port")
+    try:
+        AllowList.parse([entry])
+    except SetupError as error:
+        raise ValueError(str(error)) from error
     return entry
 
 
@@ -134,7 +133,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    host: str = _setting(
+    host: Annotated[str, Says("an address or a name of this machine")] = _setting(
         "Listening",
         "The address to listen on. Beyond loopback a key must have been chosen.",
         default="127.0.0.1",
@@ -179,7 +178,7 @@ class Settings(BaseModel):
         shown="the user's data folder",
         example="./rushes-data",
     )
-    ledger: str = _setting(
+    ledger: Annotated[str, Says("a database URL, such as sqlite:////absolute/path")] = _setting(
         "Data",
         "The ledger's database, as an SQLAlchemy URL.",
         default=lambda given: f"sqlite:///{given['data'] / 'ledger.sqlite3'}",

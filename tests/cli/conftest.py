@@ -40,10 +40,15 @@ def rushes() -> Rushes:
     return Rushes()
 
 
+@pytest.fixture(scope="session")
+def running() -> Iterator[Loopback]:
+    with serving(Loopback()) as loopback:
+        yield loopback
+
+
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
+def server(running: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     """A server on loopback that the settings point to, with the key in the environment."""
-    with serving(Loopback()) as running:
-        monkeypatch.setenv("RUSHES_PUBLIC_URL", running.url)
-        monkeypatch.setenv("RUSHES_API_KEY", KEY)
-        yield running
+    monkeypatch.setenv("RUSHES_PUBLIC_URL", running.url)
+    monkeypatch.setenv("RUSHES_API_KEY", KEY)
+    return running.reset()

@@ -40,10 +40,15 @@ class Awaited:
         return lambda *args: self._portal.call(collect, *args)
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Loopback]:
+    with serving(Loopback()) as loopback:
+        yield loopback
+
+
 @pytest.fixture
-def loopback() -> Iterator[Loopback]:
-    with serving(Loopback()) as running:
-        yield running
+def loopback(running: Loopback) -> Loopback:
+    return running.reset()
 
 
 @pytest.fixture(params=["blocking", "awaited"])

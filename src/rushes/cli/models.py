@@ -10,7 +10,7 @@ import typer
 from rushes.cards import read_catalogue
 from rushes.cli.flags import with_settings
 from rushes.cli.screen import AsJson, out, print_json, table
-from rushes.core.card import Card
+from rushes.core.card import Card, ImageRules
 from rushes.core.catalogue import Catalogue
 from rushes.settings import Settings
 
@@ -60,8 +60,11 @@ def _one(card: Card) -> None:
     console.print()
     out().print(rows)
     if card.parameter("image"):
-        rules = card.image
-        console.print(
-            f"\nimage: {' or '.join(rules.formats)}, at most {rules.max_bytes // 2**20} MB, each side at least "
-            f"{rules.min_side} px, width to height {rules.min_ratio:g} … {rules.max_ratio:g}"
-        )
+        console.print(f"\nimage: {image_limits(card.image)}")
+
+
+def image_limits(rules: ImageRules) -> str:
+    return (
+        f"JPEG or PNG, at most {rules.max_bytes / 2**20:g} MB, each side at least {rules.min_side} px, "
+        f"width to height from {rules.min_ratio:g} to {rules.max_ratio:g}"
+    )
