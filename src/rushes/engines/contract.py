@@ -130,7 +130,7 @@ class EngineContract:
         assert able.aspect_ratios
         assert set(able.aspect_ratios) <= set(RATIOS)
         assert able.honours <= OPTIONAL
-        assert able.max_seconds in (5, 10)
+        assert able.max_seconds >= 5
         assert able.description
 
     def test_the_footprint_is_known(self, unloaded: Engine) -> None:
@@ -142,7 +142,7 @@ class EngineContract:
 
     def test_the_plan_keeps_length_and_shape(self, unloaded: Engine) -> None:
         able = unloaded.capabilities()
-        for aspect_ratio, seconds in product(able.aspect_ratios, {5, able.max_seconds}):
+        for aspect_ratio, seconds in product(able.aspect_ratios, {5, min(10, able.max_seconds)}):
             shot = self._shot(aspect_ratio=aspect_ratio, seconds=seconds)
             plan = unloaded.plan(shot, None)
             _check_plan(plan, shot)
@@ -162,15 +162,19 @@ class EngineContract:
     def test_a_clip_is_what_was_planned(self, loaded: Engine, tmp_path: Path) -> None:
         control = Recorder()
         plan, clip = self._render(loaded, self._first_shot(loaded), tmp_path, control)
-        pictures = list(_pictures(clip, tmp_path))
-        assert len(pictures) == clip.plan.frames
-        shapes = {picture.shape for picture in pictures}
+        kinds, count, blank = set(), 0, True
+        for picture in _pictures(clip, tmp_path):
+            kinds.add((picture.shape, picture.dtype))
+            count += 1
+            blank = blank and picture.std() == 0
+        assert count == clip.plan.frames
+        assert not blank
+        shapes = {(plan.height, plan.width, 3), (plan.height * 3 // 2, plan.width)}
+        ((shape, dtype),) = kinds
+        assert dtype == np.uint8
         if isinstance(clip, FrameClip):
             assert clip.plan == plan
-            assert shapes <= {(plan.height, plan.width, 3), (plan.height * 3 // 2, plan.width)}
-        assert len(shapes) == 1
-        assert {picture.dtype for picture in pictures} == {np.dtype(np.uint8)}
-        assert any(picture.std() > 0 for picture in pictures), "all pictures are blank"
+            assert shape in shapes
         _check_progress(control)
         msgspec.json.encode(dict(clip.report.details))
         assert clip.report.source
