@@ -20,6 +20,8 @@ from rushes.core.errors import BadImage, WorkerLost
 from rushes.media.checker import ImageChecker
 from rushes.media.inputs import check_image
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are watched by Linux's means")
+
 RULES = ImageRules()
 PATIENCE = 20
 """Seconds after which a test gives up on an event."""

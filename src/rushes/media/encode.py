@@ -101,17 +101,17 @@ class Mp4Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self._discard()
+            return
         try:
-            if error is None:
-                for stream in (self._video, self._audio):
-                    if stream is not None:
-                        self._container.mux(stream.encode(None))
-                self._container.close()
-                return
+            for stream in (self._video, self._audio):
+                if stream is not None:
+                    self._container.mux(stream.encode(None))
+            self._container.close()
         except BaseException:
             self._discard()
             raise
-        self._discard()
 
     def _discard(self) -> None:
         # The trailer of a broken file may fail to be written; the file goes either way.
