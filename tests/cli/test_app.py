@@ -112,7 +112,7 @@ def test_keys_from_making_to_revoking(rushes: Rushes) -> None:
 # -- serve and worker -----------------------------------------------------------------------------------------------
 
 
-def test_serve_takes_every_setting(rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_takes_every_setting(rushes: Rushes, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Settings] = []
 
     def run_server(settings: Settings, on_ready: object) -> None:
@@ -123,7 +123,7 @@ def test_serve_takes_every_setting(rushes: Rushes, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("rushes.wiring.serve.run_server", run_server)
     result = rushes("serve", "--port", 9000, "--fetch-allow", "10.0.0.0/8", "--keep-days", "forever")
     assert (seen[0].port, seen[0].fetch_allow, seen[0].keep_days) == (9000, ("10.0.0.0/8",), None)
-    assert "http://127.0.0.1:9000" in result.stdout
+    assert f"listens on http://127.0.0.1:9000 and keeps all it knows in {data}\n" in result.stdout
     assert "Authorization: Bearer rsh_k_s" in result.stdout
 
 

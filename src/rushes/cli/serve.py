@@ -24,7 +24,7 @@ WORKER_SETTINGS = tuple(
     and name not in SERVER_ONLY
 )
 WELCOME = """\
-Rushes listens on {url}
+Rushes listens on {url} and keeps all it knows in {data}
 Its key is {key}
 
 Ask for a video:
@@ -46,7 +46,7 @@ def serve(settings: Settings) -> None:
     """Serve the API, with workers beside it, until Ctrl-C or SIGTERM."""
     from rushes.wiring.serve import run_server
 
-    run_server(settings, welcome)
+    run_server(settings, lambda ready: welcome(settings, ready))
 
 
 @with_settings(WORKER_SETTINGS)
@@ -57,10 +57,10 @@ def worker(settings: Settings) -> None:
     raise typer.Exit(run_worker(settings))
 
 
-def welcome(ready: Ready) -> None:
+def welcome(settings: Settings, ready: Ready) -> None:
     """Tell the operator where and how; whoever reads a pipe gets it at once."""
     key = ready.key or "$KEY"
-    told = WELCOME.format(url=ready.url, key=key, model=DEFAULT_MODEL)
+    told = WELCOME.format(url=ready.url, data=settings.data, key=key, model=DEFAULT_MODEL)
     if ready.key is None:
         told = told.replace("Its key is $KEY", "KEY stands for one of your keys: `rushes keys list`")
     sys.stdout.write(told)
