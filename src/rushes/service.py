@@ -260,7 +260,7 @@ class Service:
             raise BadImage("the upload is empty")
         rules = max((card.image for card in self._catalogue), key=lambda rules: rules.max_bytes)
         checked = self._images.check(
-            data, msgspec.structs.replace(rules, min_side=1, min_ratio=0, max_ratio=1e9)
+            data, msgspec.structs.replace(rules, min_side=1, min_ratio=1e-9, max_ratio=1e9)
         )
         self._store.put(key, checked.data)
 

@@ -61,6 +61,11 @@ class Desk:
                 links = service.upload_links(caller, file_type)
                 return UploadTarget(links.put, links.get)
 
+    def look(self, caller: Caller, request_id: str) -> tuple[RequestView, int]:
+        """The request, and the revision of it that this is. Raises `UnknownRequest`."""
+        request = self._service.get(caller, request_id)
+        return self.view(request), request.revision
+
     def view(self, request: Request) -> RequestView:
         return RequestView.of(
             request,
@@ -68,6 +73,7 @@ class Desk:
             payload=self._service.shown_payload(request),
             org_id=request.owner,
             warnings=self._warnings(request),
+            forecast=self._service.forecast(request),
         )
 
     def _warnings(self, request: Request) -> tuple[str, ...]:

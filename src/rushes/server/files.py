@@ -36,11 +36,19 @@ def file_routes(service: Service) -> list[Route]:
             return _refusal(403, "this link is not valid or has run out; poll the request for a fresh one")
         try:
             file = await run_in_threadpool(service.file, key)
-        except UnknownRequest:
+            found = await run_in_threadpool(file.path.stat)
+        except (UnknownRequest, FileNotFoundError):
             return _refusal(404, "there is no such file")
-        return FileResponse(
-            file.path, media_type=file.content_type, headers=_HEADERS, content_disposition_type="inline"
+        answer = FileResponse(
+            file.path,
+            media_type=file.content_type,
+            headers=_HEADERS,
+            content_disposition_type="inline",
+            stat_result=found,
         )
+        if _known(request.headers.get("if-none-match", ""), answer.headers["etag"]):
+            return Response(status_code=304, headers={**_HEADERS, "etag": answer.headers["etag"]})
+        return answer
 
     async def put(request: Request) -> Response:
         if not _signed(service, request, "PUT"):
@@ -56,6 +64,11 @@ def file_routes(service: Service) -> list[Route]:
         Route(FILES + "{key:path}", get, methods=["GET", "HEAD"]),
         Route(FILES + "{key:path}", put, methods=["PUT"]),
     ]
+
+
+def _known(tags: str, tag: str) -> bool:
+    """Whether the client's copy, by the tags it names, is the file as it is."""
+    return tag in (word.strip().removeprefix("W/") for word in tags.split(","))
 
 
 def _signed(service: Service, request: Request, method: str) -> bool:

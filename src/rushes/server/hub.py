@@ -40,10 +40,10 @@ class Watch:
         self._news = asyncio.Event()
         self.closing = False
 
-    async def news(self, timeout: float | None = None) -> bool:
-        """True once the row has changed since the last time, or the hub closes; False after `timeout` seconds."""
+    async def news(self, within: float) -> bool:
+        """True once the row has changed since the last time, or the hub closes; False after `within` seconds."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(within):
                 await self._news.wait()
         except TimeoutError:
             return False
@@ -71,13 +71,12 @@ class Hub:
 
     @contextmanager
     def watch(self, request_id: str) -> Iterator[Watch]:
-        """Use it on the event loop. The first news comes at once."""
+        """Use it on the event loop. Whatever changes from here on is told, and once what may have changed before."""
         watch = Watch(request_id, asyncio.get_running_loop())
         with self._lock:
             watch.closing = self._closing
             self._watches.add(watch)
             self._start()
-        watch.tell()
         try:
             yield watch
         finally:
