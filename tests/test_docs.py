@@ -9,7 +9,8 @@ import pytest
 from typer.main import get_command
 
 from rushes.cli.app import app
-from rushes.settings import Settings, variable
+from rushes.settings import Settings
+from rushes.settings.sources import variable
 from tools.docs import DOCS, ROOT, pages, table
 
 PAGES = pages()

@@ -8,7 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from rushes.core.errors import SetupError
-from rushes.settings import Settings, allowed, default_text, variable
+from rushes.settings import Settings
+from rushes.settings.kinds import allowed, default_text
+from rushes.settings.sources import variable
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,9 @@ from rushes.cards import read_catalogue
 from rushes.cli.app import app
 from rushes.cli.models import image_limits
 from rushes.core.card import Card
-from rushes.settings import CONFIG_FILE, ENV_PREFIX, Settings, allowed, default_text, flag, variable
+from rushes.settings import Settings
+from rushes.settings.kinds import allowed, default_text, group
+from rushes.settings.sources import CONFIG_FILE, ENV_PREFIX, flag, variable
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -51,8 +53,7 @@ def code(text: str) -> str:
 def settings_page() -> str:
     groups: dict[str, list[str]] = {}
     for name, field in Settings.model_fields.items():
-        assert isinstance(field.json_schema_extra, dict)
-        groups.setdefault(str(field.json_schema_extra["group"]), []).append(name)
+        groups.setdefault(group(field), []).append(name)
     return (
         "\n\n".join(
             [
@@ -66,8 +67,8 @@ def settings_page() -> str:
                 'fetch_allow = ["10.0.0.0/8", "192.168.1.5:8080"]\n```',
                 *(
                     part
-                    for group, names in groups.items()
-                    for part in (f"## {group}", _settings_table(names))
+                    for heading, names in groups.items()
+                    for part in (f"## {heading}", _settings_table(names))
                 ),
             ]
         )

@@ -21,5 +21,6 @@ def _texts(folder: Path) -> dict[str, str]:
         return {path.name: path.read_text("utf-8") for path in sorted(folder.glob("*.toml"))}
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError(
-            f"the model cards in {folder} cannot be read: {error}", advice="Each must be a readable UTF-8 file."
+            f"the model cards in {folder} cannot be read: {error}",
+            advice="Each must be a readable UTF-8 file.",
         ) from error

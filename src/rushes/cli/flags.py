@@ -18,7 +18,9 @@ import typer
 from rushes.cards import read_catalogue
 from rushes.core.card import CANONICAL
 from rushes.core.parameter import Parameter, ParameterType
-from rushes.settings import CONFIG_FILE, Settings, default_text, flag, variable
+from rushes.settings import Settings
+from rushes.settings.kinds import default_text, group
+from rushes.settings.sources import CONFIG_FILE, flag, variable
 
 Command: TypeAlias = Callable[..., None]
 
@@ -74,12 +76,11 @@ _CONFIG = option(
 
 def _setting_option(name: str) -> inspect.Parameter:
     field = Settings.model_fields[name]
-    group = field.json_schema_extra["group"] if isinstance(field.json_schema_extra, dict) else "Settings"
     info = typer.Option(
         f"--{flag(name)}",
         metavar=name.rsplit("_", 1)[-1].upper(),
         help=f"{field.description} Default: {default_text(field)}. Variable: {variable(name)}.",
-        rich_help_panel=str(group),
+        rich_help_panel=group(field),
         show_default=False,
     )
     return option(name, str | None, None, info)

@@ -10,6 +10,7 @@ import typer
 from rushes.cli.flags import with_settings
 from rushes.cli.make import DEFAULT_MODEL
 from rushes.settings import Settings
+from rushes.settings.kinds import group
 
 if TYPE_CHECKING:
     from rushes.wiring.serve import Ready
@@ -19,9 +20,7 @@ WORKER_GROUPS = {"Data", "Working", "Encoding", "Logs"}
 WORKER_SETTINGS = tuple(
     name
     for name, field in Settings.model_fields.items()
-    if isinstance(field.json_schema_extra, dict)
-    and field.json_schema_extra["group"] in WORKER_GROUPS
-    and name not in SERVER_ONLY
+    if group(field) in WORKER_GROUPS and name not in SERVER_ONLY
 )
 WELCOME = """\
 Rushes listens on {url} and keeps all it knows in {data}
