@@ -26,9 +26,10 @@ from rushes.ledger.queue import Ledger
 from rushes.ledger.rows import NewRequest
 from rushes.store.base import StoredObject
 from rushes.store.objects import FolderStore
+from rushes.worker.handle import Patience
 from rushes.worker.loop import Worker
 from rushes.worker.process import run_worker
-from rushes.worker.studios import Patience, Studios
+from rushes.worker.studios import Studios
 
 T = TypeVar("T")
 DEADLINE = 20.0

@@ -81,6 +81,13 @@ def test_an_idle_worker_is_woken_by_a_submit(house: House, diary: Diary) -> None
     assert not list((house.data / "work").iterdir())
 
 
+def test_a_worker_stands_in_the_roster_while_it_runs(house: House) -> None:
+    with working(house):
+        (entry,) = eventually(house.ledger.workers, "entry")
+        assert entry.cards == (CARD,)
+    assert house.ledger.workers() == ()
+
+
 def test_progress_only_rises_and_ends_with_success(house: House, diary: Diary) -> None:
     with working(house, diary, beat_seconds=0.02):
         request = house.assert_one_result(house.submit())
@@ -264,6 +271,13 @@ def test_engines_are_loaded_at_the_start_where_told_so(house: House) -> None:
     with working(house, engines={CARD: {"load": "mark"}}, warm=[CARD]):
         house.told("loaded")
         assert not (house.signals / "rendering").exists()
+
+
+def test_a_worker_is_stopped_while_it_loads_at_the_start(house: House) -> None:
+    with working(house, engines={CARD: {"load": "hang"}}, warm=[CARD], grace=0.1) as worker:
+        (pid,) = house.told("hanging")
+        worker.stop()
+        eventually(lambda: gone(pid), "end of the studio")
 
 
 def test_two_engines_that_fit_stay_loaded_and_the_third_replaces_the_oldest(

@@ -28,8 +28,8 @@ from rushes.core.errors import (
 from rushes.core.request import Outcome, Phase
 from rushes.core.shot import Shot
 from rushes.media import provenance
+from rushes.worker.handle import Patience, StudioHandle
 from rushes.worker.messages import Job
-from rushes.worker.studios import Patience, Studio
 from tests.worker.house import eventually, gone
 
 PATIENCE = Patience(stall=20.0, grace=0.3, quit=5.0)
@@ -43,7 +43,7 @@ class Stage:
         self.signals = data / "signals"
         self.told: list[tuple[Phase, float, str]] = []
         choice = EngineChoice("colour", {"signals": str(self.signals), **options})
-        self.studio = Studio(choice, data / "logs", patience=patience)
+        self.studio = StudioHandle(choice, data / "logs", patience=patience)
 
     def run(
         self,
@@ -151,6 +151,7 @@ def test_it_lives_in_a_session_of_its_own_and_ignores_the_signals_of_others(stag
 
 def test_options_do_not_stand_on_the_command_line(make_stage: Callable[..., Stage]) -> None:
     stage = make_stage(mood="a secret of the operator")
+    stage.studio.load(lambda *_: None)
     command = " ".join(psutil.Process(stage.studio.pid).cmdline())
     assert "rushes.worker.studio colour" in command
     assert "secret" not in command
@@ -272,7 +273,7 @@ def test_what_the_engine_started_dies_with_it(stage: Stage) -> None:
 def test_its_output_lies_in_a_log_that_does_not_grow_for_ever(
     make_stage: Callable[..., Stage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rushes.worker.studios.LOG_BYTES", 10)
+    monkeypatch.setattr("rushes.worker.handle.LOG_BYTES", 10)
     for _ in range(2):
         stage = make_stage()
         with pytest.raises(EngineError):

@@ -9,9 +9,7 @@ lost, within the drain when told to, and not to burn requests while its own disk
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -37,14 +35,15 @@ from rushes.core.request import Lease, Outcome, Phase
 from rushes.engines.base import make_engine
 from rushes.ledger.queue import Ledger
 from rushes.store.base import Store
+from rushes.worker.handle import StudioHandle
 from rushes.worker.heart import Heart
 from rushes.worker.messages import Job
 from rushes.worker.pause import Pause
-from rushes.worker.studios import Studio, Studios, identity
+from rushes.worker.presence import Presence
+from rushes.worker.studios import Studios, identity
 
 log = structlog.get_logger(__name__)
 
-SEEN_EVERY = 20.0
 SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
 
 
@@ -85,8 +84,8 @@ class Worker:
         self._drain_seconds = drain_seconds
         self._clock = clock
         self._resident: str | None = None
-        self._studio: Studio | None = None
-        self._warming: Studio | None = None
+        self._studio: StudioHandle | None = None
+        self._warming: StudioHandle | None = None
         self._ledger_pause = Pause()
         self._disk_pause = Pause()
         self._stopping = threading.Event()
@@ -96,17 +95,14 @@ class Worker:
     def run(self) -> None:
         """Work until stopped. All studios have ended when it returns."""
         log.info("worker started", worker=self.name, cards=sorted(self._engines))
-        presence = threading.Thread(target=self._be_seen, name="presence", daemon=True)
-        presence.start()
         try:
-            self._warm_up()
-            while not self._stopping.is_set():
-                self._next()
+            with Presence(self._ledger, self.name, list(self._engines)):
+                self._warm_up()
+                while not self._stopping.is_set():
+                    self._next()
         finally:
-            self._stopping.set()
             self._studios.close()
             self._waiter.close()
-            presence.join()
             log.info("worker stopped", worker=self.name)
 
     def stop(self) -> None:
@@ -138,23 +134,6 @@ class Worker:
             except RushesError as error:
                 log.error("warm-up failed", card=card, error=str(error), advice=error.advice)
         self._warming = None
-
-    def _be_seen(self) -> None:
-        """Stand in the roster, for people to look at."""
-        say = partial(
-            self._ledger.register_worker, self.name, socket.gethostname(), os.getpid(), list(self._engines)
-        )
-        while True:
-            try:
-                say()
-                say = partial(self._ledger.worker_seen, self.name)
-                if self._stopping.wait(SEEN_EVERY):
-                    self._ledger.remove_worker(self.name)
-                    return
-            except LedgerUnavailable as error:
-                log.warning("the roster misses this worker", error=str(error))
-                if self._stopping.wait(SEEN_EVERY):
-                    return
 
     def _next(self) -> None:
         """One request, or a sleep until there may be one."""
