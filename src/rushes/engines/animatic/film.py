@@ -95,8 +95,10 @@ class SceneFilm:
             layer.draw(canvas, pose, t, haze)
         self._troupe.draw(canvas, pose, t, haze)
         sun = self._sun(pose)
+        # Rays reach into the picture from a sun just outside it, not from one far away.
+        inside = 0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
         picture: Bytes = self._print(
-            canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays), pose.roll, number
+            canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays * inside), pose.roll, number
         )
         width, height = self.plan.width, self.plan.height
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))

@@ -67,7 +67,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
         seed=shot.seed, seconds=float(shot.seconds), sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0,
-        rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else 0.35,
+        rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else float(ground.get("rays", 0.35)),
         details={
             "kind": "animatic preview", "place": place, "time": time, "weather": weather.name,
             "camera": list(path.names), "seed": shot.seed,
@@ -81,7 +81,7 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     rows = table("weathers")
     stated = [name for name in brief.weathers if name not in unwanted]
     # Of several the strongest: "clouds and rain" rains, a "clear stormy sky" storms.
-    order = ["storm", "snow", "rain", "fog", "overcast", "windy", "cloudy", "clear"]
+    order = ["storm", "snow", "rain", "fog", "overcast", "windy", "cloudy", "forest light", "clear"]
     stated.sort(key=order.index)
     name = stated[0] if stated else dice.choose([w for w in ground["weathers"] if w not in unwanted] or ["clear"])
     row = rows[name]

@@ -60,4 +60,5 @@ class Scene:
     sounds: Mapping[str, float]
     bloom: float = 1.0
     rays: float = 0.0
+    season: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)

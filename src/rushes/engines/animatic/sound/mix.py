@@ -29,7 +29,8 @@ def noise(n: int, rng: Random, colour: float = 0.0) -> Samples:
 
 def band(wave: Samples, low: float, high: float, order: int = 2) -> Samples:
     filters = scipy.signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
-    return np.asarray(scipy.signal.sosfilt(filters, wave), np.float32)
+    out: Samples = np.asarray(scipy.signal.sosfilt(filters, wave), np.float32)
+    return out
 
 
 def unrest(n: int, rng: Random, hertz: float) -> Samples:
@@ -40,7 +41,8 @@ def unrest(n: int, rng: Random, hertz: float) -> Samples:
     index = at.astype(int)
     f = at - index
     f = f * f * (3 - 2 * f)
-    return np.asarray(values[:, index] * (1 - f) + values[:, index + 1] * f, np.float32)
+    out: Samples = np.asarray(values[:, index] * (1 - f) + values[:, index + 1] * f, np.float32)
+    return out
 
 
 def wind(n: int, rng: Random) -> Samples:
@@ -80,7 +82,26 @@ def thunder(n: int, rng: Random) -> Samples:
     return out
 
 
-VOICES: dict[str, Callable[[int, Random], Samples]] = {"wind": wind, "waves": waves, "rain": rain, "thunder": thunder}
+def birds(n: int, rng: Random) -> Samples:
+    """Short songs from here and there, about one a second."""
+    out = np.zeros((2, n), np.float32)
+    for _ in range(int(1.2 * n / SAMPLE_RATE) + 1):
+        start = int(rng.integers(0, max(1, n - SAMPLE_RATE)))
+        pitch, pan, loud = rng.uniform(2400, 5200), rng.random(), rng.uniform(0.05, 0.25)
+        for note in range(int(rng.integers(2, 7))):
+            length = int(SAMPLE_RATE * rng.uniform(0.05, 0.13))
+            at = start + int(note * SAMPLE_RATE * 0.14)
+            if at + length >= n:
+                break
+            t = np.arange(length) / SAMPLE_RATE
+            f = pitch * (1 + 0.25 * np.sin(2 * np.pi * rng.uniform(6, 18) * t) + rng.uniform(-0.3, 0.3) * t / t[-1])
+            song = np.sin(2 * np.pi * np.cumsum(f) / SAMPLE_RATE) * np.hanning(length) * loud
+            out[0, at : at + length] += (song * (1 - pan)).astype(np.float32)
+            out[1, at : at + length] += (song * pan).astype(np.float32)
+    return out
+
+
+VOICES: dict[str, Callable[[int, Random], Samples]] = {"wind": wind, "waves": waves, "rain": rain, "thunder": thunder, "birds": birds}
 
 
 def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:

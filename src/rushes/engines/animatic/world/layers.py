@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from rushes.core.errors import SetupError
 from rushes.engines.animatic.runtime import Plane
 from rushes.engines.animatic.scene.graph import Scene
-from rushes.engines.animatic.tables import colour
+from rushes.engines.animatic.tables import colour, table
 from rushes.engines.animatic.world.ocean import Ocean, Water
+from rushes.engines.animatic.world.plants import Plants, kinds_of
 from rushes.engines.animatic.world.terrain import Land, Terrain
+from rushes.engines.animatic.world.trunks import Trunks
 from rushes.engines.animatic.world.view import Canvas, Pose
 from rushes.engines.base import Control
 
@@ -24,7 +27,7 @@ class Layer(Protocol):
         """Draw in front of what is farther away, keeping the canvas's distances true."""
 
 
-def _ocean(scene: Scene, row: Mapping[str, Any]) -> Layer:
+def _ocean(scene: Scene, row: Mapping[str, Any]) -> Ocean:
     water = Water(
         roughness=float(row.get("roughness", 1.0)) * (0.35 + 0.65 * scene.weather.wind),
         deep=colour(row["deep"]),
@@ -34,18 +37,36 @@ def _ocean(scene: Scene, row: Mapping[str, Any]) -> Layer:
     return Ocean(water, scene.air, scene.seed)
 
 
-def _terrain(scene: Scene, row: Mapping[str, Any]) -> Layer:
+def _terrain(scene: Scene, row: Mapping[str, Any]) -> Terrain:
     snowfall = 1.0 if scene.weather.snow else 0.0
     return Terrain(Land.from_row(row, snowfall=snowfall), scene.air, scene.seed)
 
 
-BUILDERS: dict[str, Callable[[Scene, Mapping[str, Any]], Layer]] = {"ocean": _ocean, "terrain": _terrain}
+def _plants(scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None) -> Plants:
+    season = table("seasons").get(scene.season, {})
+    tint = colour(season["leaves"]) if "leaves" in season else None
+    if scene.weather.snow:
+        tint = colour("#dfe5ee")
+    return Plants(kinds_of(rows, tint), terrain, scene.air, scene.weather.wind, scene.seed)
 
 
 def layers(scene: Scene, control: Control) -> list[Layer]:
     """Build the layers of the scene's place; stops between them when cancelled."""
     built: list[Layer] = []
+    terrain: Terrain | None = None
     for name in scene.ground["layers"]:
         control.check()
-        built.append(BUILDERS[name](scene, scene.ground[name]))
+        row = scene.ground[name]
+        match name:
+            case "ocean":
+                built.append(_ocean(scene, row))
+            case "terrain":
+                terrain = _terrain(scene, row)
+                built.append(terrain)
+            case "trunks" if terrain:
+                built.append(Trunks(row, terrain, scene.air, scene.seed))
+            case "plants":
+                built.append(_plants(scene, row, terrain))
+            case _:
+                raise SetupError(f"place {scene.place}: layer '{name}' is not known", advice="Correct data/places.toml.")
     return built

@@ -22,6 +22,7 @@ from rushes.engines.animatic.world.march import light_land, raise_land, walk_lan
 from rushes.engines.animatic.world.view import Canvas, Pose
 
 SIZE = 2048
+"""Texels of a map's side, unless its row says otherwise."""
 COARSE = 8
 """Texels of the map per texel of the map that guides the camera."""
 
@@ -30,7 +31,7 @@ COARSE = 8
 class Land:
     """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
     0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height; snow and grass
-    hold up to a slope of 0 (flat) … 1; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
+    hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
 
     height: float
     scale: float
@@ -50,6 +51,8 @@ class Land:
     grass_slope: float
     bumps: float
     strata: float
+    size: int
+    low_fog: float
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
@@ -72,6 +75,8 @@ class Land:
             grass_slope=float(row.get("grass_slope", 0.38)),
             bumps=float(row.get("bumps", 2.0)),
             strata=float(row.get("strata", 0.6)),
+            size=int(row.get("size", SIZE)),
+            low_fog=float(row.get("low_fog", 1.0)),
         )
 
 
@@ -80,21 +85,21 @@ class Terrain:
 
     def __init__(self, land: Land, light: Air, seed: int) -> None:
         self.land = land
-        heights = np.zeros((SIZE, SIZE), np.float32)
-        raise_land(heights, f4(land.scale / SIZE), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF))
+        heights = np.zeros((land.size, land.size), np.float32)
+        raise_land(heights, f4(land.scale / land.size), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF))
         low, high = (float(v) for v in np.percentile(heights[::8, ::8], [0.05, 99.95]))
         heights = np.clip((heights - np.float32(low)) / np.float32(high - low), 0, 1.1)
         self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
         if land.sea_level > -1e8:
             self._heights -= np.float32(land.sea_level)
-        small = cv2.resize(self._heights, (SIZE // COARSE, SIZE // COARSE), interpolation=cv2.INTER_AREA)
-        around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA)
+        around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR)
         rng = np.random.default_rng(seed)
         self._grain = _grain(rng)
-        self._lit: Plane = np.zeros((SIZE, SIZE, 4), np.float32)
+        self._lit: Plane = np.zeros((land.size, land.size, 4), np.float32)
         lines = [land.height, land.snowline, land.treeline, land.cell, land.relief, land.snow_slope, land.grass_slope]
         light_land(self._lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32))
-        self._far = cv2.resize(self._lit, (SIZE // 4, SIZE // 4), interpolation=cv2.INTER_AREA)
+        self._far = cv2.resize(self._lit, (land.size // 4, land.size // 4), interpolation=cv2.INTER_AREA)
         self._paint = np.array(
             [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun], np.float32
         )
@@ -112,7 +117,23 @@ class Terrain:
         step = self.land.cell * COARSE
         u = np.array([[x / step - 0.5]], np.float32)
         v = np.array([[z / step - 0.5]], np.float32)
-        return float(cv2.remap(self._floor, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)[0, 0])
+        level = float(cv2.remap(self._floor, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)[0, 0])
+        return level if self.land.sea_level < -1e8 else max(level, 0.0)
+
+    def ground(self, x: Plane, z: Plane) -> Plane:
+        """The height of the ground at world points (n,), without its fine relief."""
+        side = self.land.size
+        u = (np.asarray(x, np.float32) / self.land.cell) % (2 * side)
+        v = (np.asarray(z, np.float32) / self.land.cell) % (2 * side)
+        u = np.minimum(np.minimum(u, 2 * side - 1 - u), side - 1.001).clip(0)
+        v = np.minimum(np.minimum(v, 2 * side - 1 - v), side - 1.001).clip(0)
+        sampled = cv2.remap(self._heights, u[None], v[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(sampled[0], np.float32)
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """Where the camera's path begins, in metres of the map."""
+        return self._start
 
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
         upright = cv2.transpose(canvas.light)
@@ -120,9 +141,9 @@ class Terrain:
         land = self.land
         numbers = np.array(
             [
-                land.cell, land.cell * SIZE * 0.8, max(2.0, min((pose.y - self.floor(pose.x, pose.z)) * 0.3, 30.0)),
+                land.cell, land.cell * land.size * 0.8, max(0.3, min((pose.y - self.floor(pose.x, pose.z)) * 0.3, 30.0)),
                 0.0 if land.sea_level < -1e8 else 1.0,
-                self._fog, 0.1 * land.height, 1 / (0.16 * land.height + 1), 0.96, land.bumps, land.strata,
+                self._fog, 0.1 * land.height, land.low_fog / (0.16 * land.height + 1), 0.96, land.bumps, land.strata,
             ],
             np.float32,
         )  # fmt: skip

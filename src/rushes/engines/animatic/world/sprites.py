@@ -1,0 +1,202 @@
+"""Plants as drawn sprites: ferns, grass, flowers, bushes and trees, each in a few variants.
+
+A sprite is (S, S, 2): cover and shade. It is drawn with polygons at four times its size, so edges are clean, and kept
+at three sharpnesses, so far plants do not sparkle.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+
+import cv2
+import numpy as np
+
+from rushes.engines.animatic.runtime import Plane
+
+SIDE = 160
+OVER = 3
+LEVELS = 3
+VARIANTS = 4
+Random = np.random.Generator
+
+
+class _Sheet:
+    """One sprite being drawn: x to the right and y up, both 0…1, (0.5, 0) where it stands."""
+
+    def __init__(self) -> None:
+        self.cover = np.zeros((SIDE * OVER, SIDE * OVER), np.uint8)
+        self.shade = np.zeros_like(self.cover)
+
+    def polygon(self, points: list[tuple[float, float]], shade: float) -> None:
+        side = SIDE * OVER
+        corners = np.array([[(x * side, (1 - y) * side) for x, y in points]])
+        fixed = np.round(corners * 16).astype(np.int32)
+        cv2.fillPoly(self.cover, fixed, 255, cv2.LINE_AA, 4)
+        cv2.fillPoly(self.shade, fixed, int(min(max(shade, 0.0), 1.0) * 255), cv2.LINE_AA, 4)
+
+    def leaf(self, x: float, y: float, angle: float, length: float, width: float, shade: float) -> None:
+        """A pointed blade from (x, y)."""
+        c, s = math.cos(angle), math.sin(angle)
+        side = []
+        for u, w in ((0.25, 0.7), (0.5, 1.0), (0.8, 0.55)):
+            side.append((u * length, w * width))
+        outline = [(0.0, 0.0), *side, (length, 0.0), *[(u, -w) for u, w in reversed(side)]]
+        self.polygon([(x + u * c - w * s, y + u * s + w * c) for u, w in outline], shade)
+
+    def done(self) -> Plane:
+        size = (SIDE, SIDE)
+        cover = cv2.resize(self.cover, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        shade = cv2.resize(self.shade, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        # The shade belongs to what is covered: spread it so that blurred edges do not darken.
+        shade = cv2.GaussianBlur(shade * cover, (0, 0), 1) / np.maximum(cv2.GaussianBlur(cover, (0, 0), 1), 0.02)
+        return np.stack([cover, shade], axis=2)
+
+
+def _fern(sheet: _Sheet, rng: Random) -> None:
+    fronds = int(rng.integers(7, 11))
+    for frond in sorted(range(fronds), key=lambda q: -abs(q - fronds / 2)):
+        off = (frond - (fronds - 1) / 2) / fronds
+        angle = math.pi / 2 - off * 1.9 + rng.normal() * 0.1
+        length = (0.6 + 0.22 * rng.random()) * (1 - 0.25 * abs(off))
+        bend = off * 2 + rng.normal() * 0.25
+        x, y, bright = 0.5 + off * 0.05, 0.0, 0.45 + 0.4 * rng.random()
+        for q in range(26):
+            u = q / 26
+            turn = angle - bend * u * u
+            x, y = x + math.cos(turn) * length / 26, y + math.sin(turn) * length / 26 * (1 - 0.25 * u)
+            reach = length * 0.22 * math.sin(math.pi * min(1.0, u * 0.92 + 0.1)) ** 0.9 * (1 - 0.45 * u)
+            for side in (1, -1):
+                light = bright * (0.4 + 0.75 * u) * (1.1 if side > 0 else 0.8)
+                sheet.leaf(x, y, turn + side * (1.2 - 0.35 * u), reach, reach * 0.13, light)
+
+
+def _grass(sheet: _Sheet, rng: Random) -> None:
+    for _ in range(64):
+        x, h, bend = 0.5 + rng.normal() * 0.17, 0.28 + 0.62 * rng.random(), rng.normal() * 0.16
+        width, light = 0.009 + 0.007 * rng.random(), 0.35 + 0.6 * rng.random()
+        sheet.polygon(
+            [(x - width, 0), (x - width + bend * 0.3, h * 0.6), (x + bend, h), (x + width + bend * 0.3, h * 0.6), (x + width, 0)],
+            light,
+        )
+
+
+def _flower(sheet: _Sheet, rng: Random) -> None:
+    for _ in range(9):
+        x, h, bend = 0.5 + rng.normal() * 0.16, 0.4 + 0.45 * rng.random(), rng.normal() * 0.06
+        sheet.polygon([(x - 0.006, 0), (x + bend, h), (x + 0.006, 0)], 0.3)
+        size = 0.045 + 0.03 * rng.random()
+        for petal in range(6):
+            sheet.leaf(x + bend, h, petal * math.pi / 3 + rng.random(), size, size * 0.4, 0.8 + 0.2 * rng.random())
+        sheet.leaf(x + bend - 0.012, h, 0, 0.024, 0.012, 0.55)
+
+
+def _clump(sheet: _Sheet, rng: Random, x: float, y: float, radius: float, count: int, squash: float = 0.85) -> None:
+    """Leaves gathered to a ball, darker below and inside, lighter on top."""
+    for _ in range(count):
+        turn, out = rng.random() * 2 * math.pi, math.sqrt(rng.random())
+        dx, dy = math.cos(turn) * out * radius, math.sin(turn) * out * radius * squash
+        light = 0.32 + 0.42 * (dy / radius + 1) / 2 + 0.22 * rng.random()
+        size = radius * (0.16 + 0.12 * rng.random())
+        sheet.leaf(x + dx, y + dy, rng.random() * 2 * math.pi, size, size * 0.38, light)
+
+
+def _bush(sheet: _Sheet, rng: Random) -> None:
+    for x, y, r in ((0.32, 0.2, 0.2), (0.68, 0.2, 0.2), (0.5, 0.3, 0.28)):
+        _clump(sheet, rng, x + rng.normal() * 0.03, y, r, 230)
+
+
+def _broadleaf(sheet: _Sheet, rng: Random) -> None:
+    lean = rng.normal() * 0.02
+    sheet.polygon([(0.47, 0), (0.485 + lean, 0.45), (0.515 + lean, 0.45), (0.53, 0)], 0.2)
+    for _ in range(7):
+        turn, out = rng.random() * 2 * math.pi, rng.random() ** 0.6
+        x, y = 0.5 + lean + math.cos(turn) * out * 0.25, 0.64 + math.sin(turn) * out * 0.19
+        sheet.polygon([(0.495 + lean, 0.35), (x, y), (0.505 + lean, 0.35)], 0.22)
+        _clump(sheet, rng, x, y, 0.15 + 0.05 * rng.random(), 150)
+
+
+def _conifer(sheet: _Sheet, rng: Random) -> None:
+    sheet.polygon([(0.485, 0), (0.495, 0.95), (0.505, 0.95), (0.515, 0)], 0.18)
+    tiers = 26
+    for tier in range(tiers):
+        u = tier / tiers
+        y, reach = 0.08 + 0.88 * u, 0.24 * (1 - u) ** 0.85 + 0.012
+        for _ in range(9):
+            side = rng.uniform(-1, 1)
+            light = 0.3 + 0.25 * u + 0.25 * rng.random() + 0.1 * side
+            length = reach * (0.5 + 0.5 * abs(side)) * (0.85 + 0.3 * rng.random())
+            turn = -0.42 if side > 0 else math.pi + 0.42
+            sheet.leaf(0.5 + side * reach * 0.25, y + 0.01, turn + rng.normal() * 0.12, length, 0.022 * (1.2 - u), light)
+
+
+def _palm(sheet: _Sheet, rng: Random) -> None:
+    lean = rng.normal() * 0.06
+    trunk = [(0.5 + lean * (u * u), 0.68 * u) for u in np.linspace(0, 1, 9)]
+    sheet.polygon([(x - 0.014, y) for x, y in trunk] + [(x + 0.012, y) for x, y in reversed(trunk)], 0.34)
+    top = trunk[-1]
+    for frond in range(11):
+        angle = math.pi * (frond + 0.5) / 11 + rng.normal() * 0.1
+        x, y = top
+        for q in range(14):
+            u = q / 14
+            turn = angle + (math.pi / 2 - angle) * -0.75 * u * (1 if u < 1 else 0)
+            x, y = x + math.cos(turn) * 0.026, y + (math.sin(turn) - 1.9 * u * u) * 0.024
+            light = 0.35 + 0.3 * rng.random() + 0.2 * math.sin(angle)
+            for side in (1, -1):
+                sheet.leaf(x, y, turn + side * 1.1 - 0.5, 0.09 * (1 - 0.5 * u), 0.008, light)
+
+
+def _bamboo(sheet: _Sheet, rng: Random) -> None:
+    for _ in range(3):
+        x, bend, width = 0.5 + rng.normal() * 0.12, rng.normal() * 0.04, 0.011
+        for joint in range(9):
+            a, b = joint / 9, (joint + 0.94) / 9
+            xa, xb = x + bend * a * a, x + bend * b * b
+            sheet.polygon([(xa - width, a), (xb - width, b), (xb + width, b), (xa + width, a)], 0.55 + 0.15 * rng.random())
+            if joint > 3:
+                for _ in range(9):
+                    turn = rng.choice([-0.5, math.pi + 0.5]) + rng.normal() * 0.4
+                    sheet.leaf(xb, b, turn, 0.09 + 0.05 * rng.random(), 0.009, 0.4 + 0.5 * rng.random())
+
+
+def _foliage(sheet: _Sheet, rng: Random) -> None:
+    """A hanging mass of leaves: the underside of a canopy."""
+    for _ in range(6):
+        _clump(sheet, rng, 0.5 + rng.normal() * 0.16, 0.5 + rng.normal() * 0.12, 0.2, 120)
+
+
+def _wheat(sheet: _Sheet, rng: Random) -> None:
+    for _ in range(46):
+        x, h, bend = 0.5 + rng.normal() * 0.2, 0.6 + 0.32 * rng.random(), rng.normal() * 0.07
+        light = 0.5 + 0.45 * rng.random()
+        sheet.polygon([(x - 0.005, 0), (x + bend, h), (x + 0.005, 0)], light * 0.7)
+        for q in range(4):
+            for side in (1, -1):
+                sheet.leaf(x + bend, h - 0.03 * q, math.pi / 2 + side * 0.5, 0.05, 0.011, light)
+
+
+DRAWN: dict[str, Callable[[_Sheet, Random], None]] = {
+    "fern": _fern, "grass": _grass, "flower": _flower, "bush": _bush, "broadleaf": _broadleaf, "conifer": _conifer,
+    "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat,
+}  # fmt: skip
+
+
+@cache
+def sprite(kind: str, variant: int) -> Plane:
+    """(LEVELS, SIDE, SIDE, 2) of one variant; level n is blurred by about 4ⁿ pixels."""
+    sheet = _Sheet()
+    DRAWN[kind](sheet, np.random.default_rng(variant * 977 + len(kind)))
+    sharp = sheet.done()
+    levels = [sharp]
+    for sigma in (1.6, 6.0):
+        cover = cv2.GaussianBlur(sharp[..., 0], (0, 0), sigma)
+        shade = cv2.GaussianBlur(sharp[..., 1] * sharp[..., 0], (0, 0), sigma) / np.maximum(cover, 0.01)
+        levels.append(np.stack([cover, shade], axis=2))
+    return np.stack(levels).astype(np.float32)
+
+
+def atlas(kinds: tuple[str, ...]) -> Plane:
+    """(kinds × VARIANTS, LEVELS, SIDE, SIDE, 2), the variants of a kind next to each other."""
+    return np.stack([sprite(kind, variant) for kind in kinds for variant in range(VARIANTS)])
