@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rushes.client.files import data_uri, whole_file
+from rushes.core.request import Request
 from rushes.dialects.base import RequestView
 from rushes.service import Ask, Caller
 from rushes.wiring.house import DEFAULT_OWNER, House
@@ -53,5 +54,5 @@ class LocalClient:
             shutil.copyfileobj(video, file)
         return path
 
-    def _view(self, request: Any) -> RequestView:
+    def _view(self, request: Request) -> RequestView:
         return RequestView.of(request, lambda key: key)

@@ -7,8 +7,9 @@ it does. The command line's help and the settings page are generated from here, 
 where it came from and what is allowed. A misspelt variable or key is refused too: a setting that silently does
 nothing is worse than no start.
 
-The sources are merged here, and pydantic checks the result. pydantic-settings would do the merging, but cannot say
-which source a wrong value came from, and takes 0.1 s to import, which every `rushes models` would pay.
+`kinds` says what values there are, `sources` where they come from; here stands the table. pydantic checks it.
+pydantic-settings would do the merging, but cannot say which source a wrong value came from, and takes 0.1 s to import,
+which every `rushes models` would pay.
 """
 
 from __future__ import annotations
@@ -77,6 +78,12 @@ class Settings(BaseModel):
         default=ByteSize(32_000_000),
         shown="32MB",
         example="64MB",
+    )
+    max_streams: Annotated[int, Ge(1), Le(10_000)] = setting(
+        "Listening",
+        "Event streams and waiting answers that one owner may hold open.",
+        default=20,
+        example="100",
     )
     api_key: Key = setting(
         "Keys",
