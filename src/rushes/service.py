@@ -22,7 +22,7 @@ from rushes.core.card import Card, ImageRules
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
 from rushes.core.errors import BadImage, FetchError, InvalidShot, Unauthorised, UnknownRequest
-from rushes.core.request import Request
+from rushes.core.request import Forecast, Request, Status
 from rushes.core.shot import MAX_SEED
 from rushes.core.signing import Signer
 from rushes.ledger.queue import Ledger, NewRequest, Page
@@ -172,6 +172,12 @@ class Service:
     def get(self, caller: Caller, request_id: str) -> Request:
         """Raises `UnknownRequest`, also for another owner's."""
         return self._ledger.get(_checked_id(request_id), caller.owner)
+
+    def forecast(self, request: Request) -> Forecast:
+        """When it may end; nothing for one that has ended."""
+        if request.status is Status.QUEUED:
+            return Forecast(position=self._ledger.position(request.id))
+        return Forecast()
 
     def list(self, caller: Caller, *, model: str | None, limit: int, cursor: str | None) -> Page:
         card = self._catalogue.find(model).id if model else None

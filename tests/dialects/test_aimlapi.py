@@ -71,7 +71,7 @@ class TestAimlapi(DialectContract):
             names,
             objects.map(lambda fields: {k: v for k, v in fields.items() if k not in {"model", "seed"}}),
         ),
-        st.builds(Get, ids),
+        st.builds(Get, ids, st.integers(0, 60)),
         st.just(Models()),
     )
     answers: ClassVar[st.SearchStrategy[tuple[Kind, Reply]]] = st.one_of(

@@ -14,6 +14,7 @@ from rushes.dialects.base import (
     Accepted,
     Call,
     Cancel,
+    Events,
     Get,
     Kind,
     List,
@@ -39,17 +40,20 @@ replace = msgspec.structs.replace
 
 
 def carried_view(view: RequestView) -> RequestView:
-    """Times lose their fraction. Phase and progress are told while processing, the outcome after a success, the error
+    """Times lose their fraction. Phase, progress, place and forecast are told before the end, the outcome after a success, the error
     after any other end, where one is always told."""
-    running, done = view.status is Status.PROCESSING, view.status is Status.SUCCESS
+    live, done = not view.status.terminal, view.status is Status.SUCCESS
     failed = view.status.terminal and not done
     return replace(
         view,
         created_at=math.floor(view.created_at),
         updated_at=math.floor(view.updated_at),
         queued_at=math.floor(view.queued_at),
-        phase=view.phase if running else None,
-        progress=view.progress if running else None,
+        phase=view.phase if live else None,
+        progress=view.progress if live else None,
+        position=view.position if live else None,
+        eta=view.eta if live else None,
+        eta_error=view.eta_error if live else None,
         outcome=view.outcome if done else None,
         error=(view.error or f"the request was {view.status}") if failed else None,
         error_name=view.error_name if failed else None,
@@ -87,7 +91,8 @@ class TestGmi(DialectContract):
     dialect = GMI
     calls: ClassVar[st.SearchStrategy[Call]] = st.one_of(
         st.builds(Submit.of, names, objects),
-        st.builds(Get, ids),
+        st.builds(Get, ids, st.integers(0, 60)),
+        st.builds(Events, ids),
         st.builds(Cancel, ids),
         st.builds(List, st.none() | names, st.integers(1, 100), st.none() | names),
         st.just(Models()),

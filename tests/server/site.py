@@ -14,13 +14,11 @@ import numpy as np
 from PIL import Image
 from starlette.testclient import TestClient
 
-from rushes.core.clock import SYSTEM_CLOCK
 from rushes.core.errors import RushesError
 from rushes.core.request import Lease, Outcome, Phase
-from rushes.server.app import make_app
 from rushes.settings import Settings
 from rushes.wiring.house import House, open_house
-from rushes.wiring.serve import DIALECTS
+from rushes.wiring.serve import make_hub, web_app
 
 URL = "http://testserver"
 GMI = "/api/v1/ie/requestqueue/apikey"
@@ -67,9 +65,8 @@ class Account:
 class Site:
     def __init__(self, house: House) -> None:
         self.house = house
-        app = make_app(
-            house.service, DIALECTS, clock=SYSTEM_CLOCK, max_body_bytes=house.settings.max_body_bytes
-        )
+        self.hub = make_hub(house)
+        app = web_app(house, self.hub)
         self.client = TestClient(app, base_url=URL, follow_redirects=False)
 
     def account(self, owner: str) -> Account:
@@ -126,7 +123,9 @@ class Site:
 def open_site(data: Path, **settings: object) -> Iterator[Site]:
     flags = {"data": str(data), "port": 0, "api_key": FIXED_KEY, **settings}
     with open_house(Settings.load(flags=flags, environ={}), URL) as house:
-        yield Site(house)
+        site = Site(house)
+        yield site
+        site.hub.close()
 
 
 def picture(form: str = "PNG", width: int = 320, height: int = 310, noise: bool = False) -> bytes:

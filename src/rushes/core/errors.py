@@ -15,6 +15,7 @@ RushesError
 │   │   ├── InvalidQuery      400  a query parameter is missing or wrong
 │   │   └── InvalidShot       400  one parameter of the payload is wrong
 │   ├── RateLimited           429
+│   ├── TooManyStreams        429  event streams of one owner
 │   └── QueueFull             503
 ├── InputError                the client's image cannot be used: ends the request, never blames a worker
 │   ├── BadImage
@@ -157,6 +158,11 @@ class RateLimited(CallError):
         self.limit = limit
         self.interval = interval
         self.retry_after = retry_after
+
+
+class TooManyStreams(CallError):
+    status_hint = 429
+    advice = "Close one, or poll."
 
 
 class QueueFull(CallError):

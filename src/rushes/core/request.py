@@ -123,6 +123,16 @@ class IntakeLease(msgspec.Struct, frozen=True, kw_only=True):
     tries: int
 
 
+class Forecast(msgspec.Struct, frozen=True, kw_only=True):
+    """When a live request may end. `position` counts the queued requests before it (None once it runs), `eta` the
+    seconds to its end by what such requests took lately, and `error` one standard deviation of it; None while nothing
+    was measured."""
+
+    position: int | None = None
+    eta: float | None = None
+    error: float | None = None
+
+
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One accepted shot with its life, as the ledger tells it. Times are seconds since the epoch.
 

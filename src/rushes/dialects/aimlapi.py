@@ -35,6 +35,7 @@ from rushes.core.request import Status
 from rushes.core.shot import MAX_SEED
 from rushes.dialects import wire
 from rushes.dialects.base import (
+    MAX_WAIT,
     Accepted,
     Call,
     Get,
@@ -50,7 +51,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
-from rushes.dialects.shapes import Shapes, query, shapes_of
+from rushes.dialects.shapes import WAIT, Shapes, query, shapes_of
 
 PATHS = ("/v2/generate/video/kling/generation", "/v2/video/generations")
 """The page's, and today's for all models, which we write."""
@@ -142,15 +143,16 @@ class Aimlapi:
         if kind is Submit:
             return _submission(wire.read_object(body))
         if kind is Get:
-            return Get(_generation_id(query))
+            return Get(_generation_id(query), wire.number_of(query, "wait", 0, 0, MAX_WAIT))
         return Models()
 
     def write(self, call: Call) -> WireRequest:
         match call:
             case Submit(model, fields):
                 return wire.send("POST", PATHS[1], {"model": model, **fields})
-            case Get(id):
-                return wire.send("GET", PATHS[1], query={"generation_id": id})
+            case Get(id, wait):
+                asked = {"generation_id": id} | ({"wait": str(wait)} if wait else {})
+                return wire.send("GET", PATHS[1], query=asked)
             case Models():
                 return wire.send("GET", "/v1/models")
         raise TypeError(f"the aimlapi dialect has no call {type(call).__name__}")
@@ -223,7 +225,9 @@ class Aimlapi:
         return shapes_of(
             self.name,
             bodies={Submit: {"allOf": [model, {"anyOf": [payload_ref(card) for card in cards]}]}},
-            queries={Get: [query("generation_id", "The id that the POST answered.", text, required=True)]},
+            queries={
+                Get: [query("generation_id", "The id that the POST answered.", text, required=True), WAIT]
+            },
             replies={Submit: _Generation, Get: _Generation, Models: _Models},
             error=_Error,
         )

@@ -18,10 +18,13 @@ import msgspec
 
 from rushes.core.catalogue import Card, Parameter
 from rushes.core.errors import RushesError
-from rushes.core.request import Outcome, Request, Status
+from rushes.core.request import Forecast, Outcome, Request, Status
 
 if TYPE_CHECKING:
     from rushes.dialects.shapes import Shapes
+
+MAX_WAIT = 60
+"""The most seconds that an answer may wait for a request's end: proxies cut what is silent for longer."""
 
 # -- calls ---------------------------------------------------------------------------------------------------------
 
@@ -41,6 +44,15 @@ class Submit(msgspec.Struct, frozen=True):
 
 
 class Get(msgspec.Struct, frozen=True):
+    """`wait`: the seconds that the answer may wait for the request's end."""
+
+    id: str
+    wait: int = 0
+
+
+class Events(msgspec.Struct, frozen=True):
+    """A stream of the request's states until its end, each as the reply to `Get`."""
+
     id: str
 
 
@@ -70,7 +82,7 @@ class UploadUrl(msgspec.Struct, frozen=True):
     file_type: str
 
 
-Call: TypeAlias = Submit | Get | List | Cancel | Models | ModelDetail | UploadUrl
+Call: TypeAlias = Submit | Get | Events | List | Cancel | Models | ModelDetail | UploadUrl
 Kind: TypeAlias = type[Call]
 
 # -- replies -------------------------------------------------------------------------------------------------------
@@ -121,8 +133,13 @@ class OutcomeView(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+NO_FORECAST = Forecast()
+
+
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """A request as a client sees it. Times are seconds since the epoch, `progress` is 0 … 1 of the whole attempt;
+    `position` counts the requests before it in the line, `eta` is the seconds to its end by what such requests took
+    lately, give or take `eta_error`;
     `warnings` are sentences about the call itself, such as keys that the model does not know."""
 
     id: str
@@ -137,6 +154,9 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any] | None = None
     phase: str | None = None
     progress: float | None = None
+    position: int | None = None
+    eta: float | None = None
+    eta_error: float | None = None
     outcome: OutcomeView | None = None
     error: str | None = None
     error_name: str | None = None
@@ -151,6 +171,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
         payload: dict[str, Any] | None = None,
         org_id: str = "",
         warnings: tuple[str, ...] = (),
+        forecast: Forecast = NO_FORECAST,
     ) -> RequestView:
         """`payload` replaces the stored one where that names keys of the store instead of URLs."""
         running = request.status is Status.PROCESSING
@@ -166,6 +187,9 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
             payload=request.payload if payload is None else payload,
             phase=str(request.phase) if running and request.phase else None,
             progress=request.progress if running else None,
+            position=forecast.position,
+            eta=forecast.eta,
+            eta_error=forecast.error,
             outcome=None if request.outcome is None else OutcomeView.of(request.outcome, link),
             error=request.error,
             error_name=request.error_name,

@@ -35,9 +35,11 @@ from rushes.core.parameter import shown
 from rushes.dialects import gmi_records as records
 from rushes.dialects import wire
 from rushes.dialects.base import (
+    MAX_WAIT,
     Accepted,
     Call,
     Cancel,
+    Events,
     Get,
     Kind,
     List,
@@ -55,7 +57,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
-from rushes.dialects.shapes import Shapes, query, shapes_of
+from rushes.dialects.shapes import WAIT, Shapes, query, shapes_of
 
 PREFIXES = ("/api/v1/ie/requestqueue/apikey", "/api/v1/apikey", "/api/v1/ie/requestqueue")
 """The documented one, which we write, then what one page and the vendor's SDK use."""
@@ -85,6 +87,7 @@ class Gmi:
         for method, path, kind in (
             ("POST", "/requests", Submit),
             ("GET", "/requests/{id}", Get),
+            ("GET", "/requests/{id}/events", Events),
             ("GET", "/requests", List),
             ("DELETE", "/requests/{id}", Cancel),
             ("GET", "/models", Models),
@@ -111,7 +114,9 @@ class Gmi:
             limit = wire.number_of(query, "limit", List().limit, 1, MAX_LIMIT)
             return List(query.get("model_id") or None, limit, query.get("cursor") or None)
         if kind is Get:
-            return Get(path["id"])
+            return Get(path["id"], wire.number_of(query, "wait", 0, 0, MAX_WAIT))
+        if kind is Events:
+            return Events(path["id"])
         if kind is Cancel:
             return Cancel(path["id"])
         return ModelDetail(path["id"]) if kind is ModelDetail else Models()
@@ -121,8 +126,11 @@ class Gmi:
         match call:
             case Submit(model, fields):
                 return wire.send("POST", f"{home}/requests", {"model": model, "payload": fields})
-            case Get(id):
-                return wire.send("GET", f"{home}/requests/{quote(id, safe='')}")
+            case Get(id, wait):
+                longer = {"wait": str(wait)} if wait else {}
+                return wire.send("GET", f"{home}/requests/{quote(id, safe='')}", query=longer)
+            case Events(id):
+                return wire.send("GET", f"{home}/requests/{quote(id, safe='')}/events")
             case List(model, limit, cursor):
                 asked = {"model_id": model, "limit": str(limit), "cursor": cursor}
                 return wire.send(
@@ -252,6 +260,7 @@ class Gmi:
             self.name,
             bodies={Submit: submission, UploadUrl: upload},
             queries={
+                Get: [WAIT],
                 List: [
                     query("model_id", "Only requests of this model.", text),
                     query(
@@ -260,11 +269,12 @@ class Gmi:
                         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
                     ),
                     query("cursor", "The previous page's `next_cursor`.", text),
-                ]
+                ],
             },
             replies={
                 Submit: records.Record,
                 Get: records.Record,
+                Events: records.Record,
                 Cancel: records.Record,
                 List: records.Records,
                 Models: records.ModelIds,

@@ -7,7 +7,7 @@ place. Keys of ours (`seed`, `understood`, `preview_url` …) come after the ven
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -17,6 +17,8 @@ from rushes.core.errors import BadReply
 from rushes.core.parameter import shown
 from rushes.core.request import Status
 from rushes.dialects.base import ModelInfo, OutcomeView, RequestView
+
+T = TypeVar("T")
 
 STATUS = {**{str(status): status for status in Status}, "created": Status.QUEUED, "dispatched": Status.QUEUED}
 
@@ -61,6 +63,9 @@ class Record(msgspec.Struct, kw_only=True):
     queued_at: int | float = 0
     phase: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
+    position: int | UnsetType = UNSET
+    eta_seconds: float | UnsetType = UNSET
+    eta_error_seconds: float | UnsetType = UNSET
     error: str | UnsetType = UNSET
     warnings: tuple[str, ...] | UnsetType = UNSET
 
@@ -132,10 +137,21 @@ def record_of(view: RequestView) -> Record:
     elif view.status.terminal:
         record.error = view.error or f"the request was {view.status}"
         record.outcome = Outcome(error=record.error, error_name=view.error_name or UNSET)
-    elif view.status is Status.PROCESSING:
+    else:
         record.phase = view.phase or UNSET
-        record.progress = UNSET if view.progress is None else view.progress
+        record.progress = _given(view.progress)
+        record.position = _given(view.position)
+        record.eta_seconds = _given(view.eta)
+        record.eta_error_seconds = _given(view.eta_error)
     return record
+
+
+def _given(value: T | None) -> T | UnsetType:
+    return UNSET if value is None else value
+
+
+def _taken(value: T | UnsetType) -> T | None:
+    return None if value is UNSET else value
 
 
 def _outcome(view: OutcomeView) -> Outcome:
@@ -179,7 +195,10 @@ def view_of(record: Record) -> RequestView:
         is_public=record.is_public or False,
         payload=None if record.payload is UNSET else record.payload,
         phase=record.phase or None,
-        progress=None if record.progress is UNSET else record.progress,
+        progress=_taken(record.progress),
+        position=_taken(record.position),
+        eta=_taken(record.eta_seconds),
+        eta_error=_taken(record.eta_error_seconds),
         outcome=_outcome_view(outcome) if told else None,
         error=record.error or outcome.error or None,
         error_name=outcome.error_name or None,

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from rushes.dialects.base import Kind
+from rushes.dialects.base import MAX_WAIT, Kind
 
 Schema = dict[str, Any]
 
@@ -57,3 +57,10 @@ def query(name: str, description: str, schema: Schema, *, required: bool = False
         "required": required,
         "schema": schema,
     }
+
+
+WAIT = query(
+    "wait",
+    "Seconds that the answer may wait for the request's end.",
+    {"type": "integer", "minimum": 0, "maximum": MAX_WAIT},
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,6 +34,12 @@ class Reading(Base):
         if owner is not None and request.owner != owner:
             raise UnknownRequest(request_id)
         return request
+
+    def revisions(self, request_ids: Sequence[str]) -> dict[str, int]:
+        """The revision of each of these requests that exists: what has changed since one last looked."""
+        with self.db.reading() as connection:
+            rows = connection.execute(select(R.id, R.revision).where(R.id.in_(request_ids))).all()
+        return {row.id: row.revision for row in rows}
 
     def position(self, request_id: str) -> int | None:
         """How many queued requests stand before this one; None if it is not queued. Affinity may still change it."""

@@ -7,6 +7,7 @@ dialect's own error form. Nothing a client sends may end in a 5xx of ours.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import structlog
@@ -20,10 +21,12 @@ from starlette.routing import Route as HttpRoute
 
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError
-from rushes.dialects.base import Dialect, Route, WireReply
+from rushes.dialects.base import Dialect, Events, Get, Route, WireReply
 from rushes.server.body import read_body
 from rushes.server.desk import Desk
+from rushes.server.events import News
 from rushes.server.files import file_routes
+from rushes.server.hub import Hub
 from rushes.server.openapi import describe
 from rushes.server.trace import Trace, call_id
 from rushes.service import Caller, Service
@@ -36,14 +39,23 @@ NOBODY = Caller("")
 """Who asks on a route that needs no key."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """`max_body_bytes` of one call; `max_streams` that one owner may hold open."""
+
+    max_body_bytes: int
+    max_streams: int = 20
+
+
 def make_app(
-    service: Service, dialects: Sequence[Dialect], *, clock: Clock, max_body_bytes: int
+    service: Service, dialects: Sequence[Dialect], hub: Hub, *, clock: Clock, limits: Limits
 ) -> Starlette:
     desk = Desk(service)
+    news = News(desk, hub, clock, max_streams=limits.max_streams)
     routes = [
         HttpRoute(
             route.path,
-            _endpoint(desk, service, dialect, route, clock, max_body_bytes),
+            _endpoint(desk, news, service, dialect, route, clock, limits.max_body_bytes),
             methods=[route.method],
             name=f"{dialect.name} {route.method} {route.path}",
         )
@@ -74,7 +86,13 @@ def make_app(
 
 
 def _endpoint(
-    desk: Desk, service: Service, dialect: Dialect, route: Route, clock: Clock, max_body_bytes: int
+    desk: Desk,
+    news: News,
+    service: Service,
+    dialect: Dialect,
+    route: Route,
+    clock: Clock,
+    max_body_bytes: int,
 ) -> Endpoint:
     async def serve(request: Request) -> Response:
         caller = NOBODY
@@ -88,6 +106,10 @@ def _endpoint(
             body,
             request.headers.get("content-type", ""),
         )
+        if isinstance(call, Events):
+            return await news.stream(dialect, caller, call.id)
+        if isinstance(call, Get) and call.wait:
+            return _response(dialect.render(await news.wait_for_end(caller, call.id, call.wait)))
         key = request.headers.get("idempotency-key")
         return _response(
             dialect.render(await run_in_threadpool(desk.answer, dialect.name, caller, call, key))

@@ -11,6 +11,7 @@ from rushes.dialects.base import (
     Accepted,
     Call,
     Cancel,
+    Events,
     Get,
     List,
     ModelDetail,
@@ -46,7 +47,7 @@ class Desk:
                     idempotency_key=_checked_key(idempotency_key),
                 )
                 return Accepted(self.view(service.submit(caller, ask)))
-            case Get(id):
+            case Get(id) | Events(id):
                 return self.view(service.get(caller, id))
             case List(model, limit, cursor):
                 page = service.list(caller, model=model, limit=limit, cursor=cursor)

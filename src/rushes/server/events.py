@@ -7,12 +7,12 @@ misses nothing that still matters, whatever `Last-Event-ID` it brings.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError, TooManyStreams
@@ -62,31 +62,27 @@ class News:
         except BaseException:
             self._leave(caller)
             raise
-        return StreamingResponse(
-            self._events(dialect, caller, request_id, first), media_type="text/event-stream", headers=_HEADERS
-        )
+        return _Stream(self._events(dialect, caller, request_id, first), on_end=lambda: self._leave(caller))
 
     async def _events(
         self, dialect: Dialect, caller: Caller, request_id: str, state: tuple[RequestView, int]
     ) -> AsyncIterator[bytes]:
-        try:
-            with self._hub.watch(request_id) as watch:
-                yield f"retry: {RETRY_MS}\n\n".encode()
-                told = None
-                while True:
-                    view, revision = state
-                    if state != told:
-                        told = state
-                        yield _event(dialect, view, revision)
-                    if view.status.terminal or watch.closing:
-                        return
-                    if not await watch.news(KEEP_ALIVE):
-                        yield b": still here\n\n"
+        yield f"retry: {RETRY_MS}\n\n".encode()
+        told = None
+        with self._hub.watch(request_id) as watch:
+            while True:
+                view, revision = state
+                if state != told:
+                    told = state
+                    yield _event(dialect, view, revision)
+                if view.status.terminal or watch.closing:
+                    return
+                if not await watch.news(KEEP_ALIVE):
+                    yield b": still here\n\n"
+                try:
                     state = await run_in_threadpool(self._desk.look, caller, request_id)
-        except (RushesError, asyncio.CancelledError):
-            return  # the stream ends; the client comes again and is told why
-        finally:
-            self._leave(caller)
+                except RushesError:
+                    return  # the client comes again and is told why
 
     def _enter(self, caller: Caller) -> None:
         if self._open[caller.owner] >= self._max_streams:
@@ -97,6 +93,20 @@ class News:
         self._open[caller.owner] -= 1
         if not self._open[caller.owner]:
             del self._open[caller.owner]
+
+
+class _Stream(StreamingResponse):
+    """Calls `on_end` once, also when the client had gone before the first byte."""
+
+    def __init__(self, events: AsyncIterator[bytes], on_end: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
+        self._on_end = on_end
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._on_end()
 
 
 def _event(dialect: Dialect, view: RequestView, revision: int) -> bytes:

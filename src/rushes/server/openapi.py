@@ -10,6 +10,7 @@ from rushes.core.card import Card
 from rushes.dialects.base import (
     Cancel,
     Dialect,
+    Events,
     Get,
     Kind,
     List,
@@ -23,6 +24,7 @@ from rushes.dialects.base import (
 SUMMARIES: dict[Kind, str] = {
     Submit: "Ask for a video",
     Get: "One request's state and result",
+    Events: "One request's states until its end, as server-sent events",
     List: "Your requests, newest first",
     Cancel: "Cancel a request",
     Models: "The model ids",
@@ -44,7 +46,11 @@ def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, An
                 dialect, route, shapes.bodies.get(route.kind), shapes.queries.get(route.kind, [])
             )
             operation["responses"] = {
-                "200": _answer("Done", shapes.replies[route.kind]),
+                "200": _answer(
+                    "Done",
+                    shapes.replies[route.kind],
+                    "text/event-stream" if route.kind is Events else "application/json",
+                ),
                 "default": _answer("Refused", shapes.error),
             }
             paths.setdefault(route.path.replace(":path}", "}"), {})[route.method.lower()] = operation
@@ -92,8 +98,8 @@ def _operation(
     return operation
 
 
-def _answer(description: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _answer(description: str, schema: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
+    return {"description": description, "content": {media: {"schema": schema}}}
 
 
 def _name(card: Card) -> str:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from rushes import logs
 from rushes.core.clock import SYSTEM_CLOCK
@@ -25,7 +26,8 @@ from rushes.dialects.aimlapi import Aimlapi
 from rushes.dialects.gmi import Gmi
 from rushes.media.addresses import AllowList
 from rushes.media.fetch import Fetcher
-from rushes.server.app import make_app
+from rushes.server.app import Limits, make_app
+from rushes.server.hub import Hub
 from rushes.settings import Settings, public_address
 from rushes.wiring.crew import Crew
 from rushes.wiring.folder import DataFolder
@@ -77,8 +79,9 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         settings.require_chosen_key(keys_were_chosen(house))
         ready = Ready(url, first_key(house))
         crew = Crew(settings, settings.workers)
+        hub = make_hub(house)
         server = Server(
-            _config(settings, house),
+            _config(settings, house, hub),
             on_ready=lambda: on_ready(ready),
             on_signal=lambda: threading.Thread(target=crew.drain, name="drain").start(),
         )
@@ -93,6 +96,7 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
 
         def close_after_drain() -> None:
             crew.wait()
+            hub.close()
             server.close()
 
         threading.Thread(target=close_after_drain, name="closer", daemon=True).start()
@@ -145,10 +149,19 @@ def make_intake(settings: Settings, house: House, threads: int) -> Intake:
     )
 
 
-def _config(settings: Settings, house: House) -> uvicorn.Config:
-    app = make_app(house.service, DIALECTS, clock=SYSTEM_CLOCK, max_body_bytes=settings.max_body_bytes)
+def make_hub(house: House) -> Hub:
+    return Hub(house.ledger.waiter, house.ledger.revisions)
+
+
+def web_app(house: House, hub: Hub) -> Starlette:
+    """The HTTP face of the house."""
+    limits = Limits(max_body_bytes=house.settings.max_body_bytes, max_streams=house.settings.max_streams)
+    return make_app(house.service, DIALECTS, hub, clock=SYSTEM_CLOCK, limits=limits)
+
+
+def _config(settings: Settings, house: House, hub: Hub) -> uvicorn.Config:
     config = uvicorn.Config(
-        app,
+        web_app(house, hub),
         http="httptools",
         loop="uvloop",
         ws="none",

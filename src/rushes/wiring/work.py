@@ -20,9 +20,10 @@ from rushes.store.objects import FolderStore
 from rushes.wiring.catalogue import load_catalogue
 from rushes.wiring.folder import DataFolder
 from rushes.wiring.house import open_ledger
+from rushes.worker.handle import Patience
 from rushes.worker.loop import Worker
 from rushes.worker.process import run_worker as run_process
-from rushes.worker.studios import Patience, Studios
+from rushes.worker.studios import Studios
 
 MEMORY_SHARE = 0.8
 """Of the machine's memory, what all CPU engines of one worker may declare together."""
