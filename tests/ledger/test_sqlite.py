@@ -138,6 +138,28 @@ def test_a_damaged_ledger_is_refused_and_untouched(url: str, tmp_path: Path) -> 
     assert path.read_bytes() == damaged
 
 
+def test_a_large_ledger_is_read_through_only_when_asked(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "CHECKED_AT_START", 1000)
+    ledger = Ledger(url)
+    ledger.migrate()
+    for index in range(100):
+        ledger.submit(a_request(f"r{index}", payload={"prompt": "x" * 500}))
+    ledger.close()
+    path = tmp_path / "ledger.sqlite3"
+    sound = path.read_bytes()
+    path.write_bytes(sound[:-8192] + b"\xff" * 8192)
+    ledger = Ledger(url)
+    ledger.migrate()
+    with pytest.raises(SetupError, match="is damaged"):
+        ledger.check()
+    ledger.close()
+    path.write_bytes(b"\xff" * 100 + sound[100:])
+    with pytest.raises(SetupError, match="is damaged"):
+        Ledger(url).migrate()
+
+
 def test_another_programs_database_is_refused(url: str, tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "ledger.sqlite3")
     other.execute("CREATE TABLE bookmarks (url TEXT)")

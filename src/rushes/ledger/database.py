@@ -22,6 +22,11 @@ from rushes.ledger.rows import encode_json
 T = TypeVar("T")
 
 BUSY_SECONDS = 30.0
+
+CHECKED_AT_START = 32 * 1024 * 1024
+"""Bytes of a ledger that is read through at every start (half a second); of a larger one only the head is, and `check`
+reads the rest when asked to."""
+
 # fmt: off
 NETWORK_FILE_SYSTEMS = frozenset({
     "nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "afpfs", "webdav", "davfs", "ncpfs", "afs", "ceph", "lustre",
@@ -78,16 +83,23 @@ class Database:
             raise SetupError(
                 f"ledger {self.path} cannot be opened: {error.strerror}", advice=_FOLDER_ADVICE
             ) from error
-        self.check()
+        if self.path.stat().st_size <= CHECKED_AT_START:
+            self.check()
+        else:
+            self._examine("PRAGMA schema_version")
 
     def check(self) -> None:
         """Read the whole file and raise `SetupError` if it is damaged."""
-        if self.path.exists() and self.path.stat().st_size == 0:
-            return
+        if self.path.exists() and self.path.stat().st_size > 0:
+            findings = self._examine("PRAGMA quick_check(3)")
+            if findings != ["ok"]:
+                raise SetupError(
+                    f"ledger {self.path} is damaged: {'; '.join(findings)}", advice=_DAMAGE_ADVICE
+                )
+
+    def _examine(self, pragma: str) -> list[Any]:
         with self.telling(), self._driver_connection() as connection:
-            findings = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-        if findings != ["ok"]:
-            raise SetupError(f"ledger {self.path} is damaged: {'; '.join(findings)}", advice=_DAMAGE_ADVICE)
+            return [row[0] for row in connection.execute(pragma)]
 
     def write(self, body: Callable[[Connection], T]) -> T:
         """Run `body` in a transaction that is durable when this returns; whatever it raises undoes it."""
