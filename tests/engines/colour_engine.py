@@ -35,6 +35,7 @@ from rushes.engines.base import (
     Report,
 )
 
+HEAVY = 300_000_000
 SIZES = {"16:9": (96, 54), "9:16": (54, 96), "1:1": (64, 64)}
 
 
@@ -62,14 +63,13 @@ class ColourEngine:
     name = "colour"
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        known = {"fps", "load", "signals", "memory", "device", "exclusive", "mood", "lazy"}
+        known = {"fps", "load", "signals", "memory", "device", "exclusive", "mood", "lazy", "load_seconds"}
         if unknown := set(options) - known:
             raise SetupError(f"colour engine: unknown options {sorted(unknown)}; allowed: {sorted(known)}")
         self._options = dict(options)
         self._fps = int(options.get("fps", 4))
         signals = options.get("signals")
         self._waits = Waits(Path(signals) if signals else None)
-        self._leak: list[Any] = []
         self._jobs = 0
 
     def capabilities(self) -> Capabilities:
@@ -84,7 +84,7 @@ class ColourEngine:
         return Footprint(
             memory=int(self._options.get("memory", 1_000_000)),
             device=str(self._options.get("device", "cpu")),
-            load_seconds=0.1,
+            load_seconds=float(self._options.get("load_seconds", 0.1)),
             exclusive=bool(self._options.get("exclusive", False)),
         )
 
@@ -198,9 +198,13 @@ class ColourEngine:
             case "wait":
                 self._waits.mark("waiting")
                 self._waits.hold("go", control)
-            case "leak":
-                self._leak.append(np.ones(50_000_000, np.uint8))
-                raise RuntimeError("broke with much memory in hand")
+            case "heavy failure":
+                tensor = np.ones(HEAVY, np.uint8)
+                try:
+                    raise EngineError(f"gave up with {tensor.nbytes} bytes in hand")
+                except EngineError as error:
+                    kept = error  # a cycle of frame and exception, as careless code makes them
+                    raise kept from None
 
 
 def _tone(plan: Plan) -> np.ndarray[Any, np.dtype[np.float32]]:

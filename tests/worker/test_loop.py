@@ -171,7 +171,7 @@ def test_failures_are_tried_again_where_that_may_help_but_never_for_ever(
 
 
 def test_a_hung_engine_is_worker_lost(house: House) -> None:
-    with working(house, stall=0.5):
+    with working(house, stall=0.5, engines={CARD: {"load_seconds": 5.0}}):
         request_id = house.submit("hang")
         house.told("hanging")
         eventually(lambda: house.ledger.get(request_id).failures == 1, "first failure")

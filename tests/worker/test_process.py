@@ -77,7 +77,7 @@ def test_the_late_write_of_a_zombie_is_refused(hasty: House) -> None:
         hasty.signal("go on")
         request = hasty.assert_one_result(request_id)
         zombie.send_signal(signal.SIGCONT)
-        eventually(lambda: "lease lost" in (hasty.data / "worker.log").read_text(), "refusal")
+        eventually(lambda: "verb=lost" in (hasty.data / "worker.log").read_text(), "refusal")
         other = two if zombie is one else one
         other.terminate()
         assert other.wait(20) == 0

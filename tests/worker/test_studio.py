@@ -195,6 +195,15 @@ def test_advice_survives_the_way(stage: Stage) -> None:
     assert caught.value.advice == "Try another prompt."
 
 
+def test_a_failure_pins_no_memory(stage: Stage) -> None:
+    stage.run()
+    before = stage.studio.memory
+    with pytest.raises(EngineError, match="300000000 bytes in hand"):
+        stage.run("heavy failure")
+    eventually(lambda: stage.studio.memory < before + 100_000_000, "memory given back")
+    assert stage.studio.alive
+
+
 def test_a_bad_picture_is_the_clients_and_harms_nobody(stage: Stage) -> None:
     with pytest.raises(BadImage):
         stage.run(image=b"no picture")

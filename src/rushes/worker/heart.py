@@ -58,6 +58,7 @@ class Heart:
         self._on_lost = on_lost
         self._phase, self._progress, self._note = Phase.LOAD, 0.0, ""
         self._ended = threading.Event()
+        self._turn = threading.Lock()
         logged = contextvars.copy_context()  # request and fence stand on this thread's lines too
         self._thread = threading.Thread(target=logged.run, args=[self._run], name="heart", daemon=True)
 
@@ -66,6 +67,12 @@ class Heart:
         start, end = SPANS[phase]
         self._phase, self._note = phase, note
         self._progress = max(self._progress, start + (end - start) * fraction)
+
+    def last(self, write: Callable[[], object]) -> None:
+        """Write the attempt's end. No beat falls on it or follows it: a beat of ours would find the lease lost."""
+        with self._turn:
+            write()
+            self._ended.set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -78,11 +85,15 @@ class Heart:
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._ended.wait(self._every):
-            if not self._beat():
+        try:
+            while not self._ended.wait(self._every):
+                with self._turn:
+                    if not self._ended.is_set() and not self._beat():
+                        break
+        finally:
+            if not self._ended.is_set():  # lost, or this thread fell over
                 self.lost.set()
                 self._on_lost()
-                return
 
     def _beat(self) -> bool:
         """False when the attempt is lost."""

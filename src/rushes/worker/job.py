@@ -6,6 +6,7 @@ which the worker made and removes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import msgspec
 
 from rushes.core.errors import BadOutput
 from rushes.core.request import Outcome, Phase
-from rushes.engines.base import Clip, Control, Engine, FileClip, FrameClip, Plan
+from rushes.engines.base import Clip, Control, Engine, FileClip, FrameClip, Picture, Plan
+from rushes.engines.hook import find_hook, hooked
 from rushes.media import provenance
 from rushes.media.encode import write_video
 from rushes.media.inputs import load_picture
@@ -36,14 +38,15 @@ def make(job: Job, engine: Engine, control: Control) -> Outcome:
     image = load_picture((folder / job.image).read_bytes()) if job.image else None
     plan = engine.plan(job.shot, None if image is None else (image.shape[1], image.shape[0]))
     clip = engine.render(job.shot, plan, image, control, folder)
-    encode(clip, plan, folder / VIDEO, control)
-    found = look(clip.plan, folder, control)
+    encode(clip, plan, job, control)
+    found = look(clip, folder, control)
     mark(clip, folder)
     return account(job, engine, clip, found, folder / VIDEO)
 
 
-def encode(clip: Clip, plan: Plan, path: Path, control: Control) -> None:
-    """Bring the clip to the MP4 at `path`: a finished file as it is, frames through the encoder."""
+def encode(clip: Clip, plan: Plan, job: Job, control: Control) -> None:
+    """Bring the clip to the job's MP4: a finished file as it is, frames through the operator's hook and the encoder."""
+    path = Path(job.folder) / VIDEO
     if isinstance(clip, FileClip):
         _require(clip, plan)
         clip.path.replace(path)
@@ -52,26 +55,37 @@ def encode(clip: Clip, plan: Plan, path: Path, control: Control) -> None:
         _require(clip, plan)
         phase = Phase.RENDER if clip.lazy else Phase.ENCODE
         write_video(
-            clip.frames,
+            frames_of(clip, job),
             path,
             width=plan.width,
             height=plan.height,
             fps=plan.fps,
             count=plan.frames,
             audio=clip.audio,
+            encoding=job.making.encoding,
             on_frame=lambda drawn: control.progress(phase, drawn / plan.frames),
         )
 
 
-def look(plan: Plan, folder: Path, control: Control) -> Inspection:
-    """Decode the video once: verify it, and make thumbnail and preview from what is seen."""
+def frames_of(clip: FrameClip, job: Job) -> Iterator[Picture]:
+    """The clip's own frames, or what the operator's hook makes of them."""
+    name = job.making.frame_hook
+    if name is None:
+        return clip.frames
+    return hooked(clip.frames, find_hook(name)(job.request_id, job.shot, clip.plan), name)
+
+
+def look(clip: Clip, folder: Path, control: Control) -> Inspection:
+    """Decode the video once: verify it, and make thumbnail and preview from what is seen. An upstream's file may be
+    one frame off; what we encode ourselves may not."""
+    plan = clip.plan
     size = {"width": plan.width, "height": plan.height, "fps": plan.fps, "frames": plan.frames}
     sinks = (
         Thumbnail(folder / THUMBNAIL, frames=plan.frames),
         Preview(folder / PREVIEW, **size),
         Onlooker(plan, control),
     )
-    return inspect(folder / VIDEO, **size, sound=plan.sound, sinks=sinks)
+    return inspect(folder / VIDEO, **size, sound=plan.sound, sinks=sinks, slack=int(isinstance(clip, FileClip)))
 
 
 def mark(clip: Clip, folder: Path) -> None:

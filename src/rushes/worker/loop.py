@@ -37,13 +37,14 @@ from rushes.ledger.queue import Ledger
 from rushes.store.base import Store
 from rushes.worker.handle import StudioHandle
 from rushes.worker.heart import Heart
-from rushes.worker.messages import Job
+from rushes.worker.messages import Job, Making
 from rushes.worker.pause import Pause
 from rushes.worker.presence import Presence
 from rushes.worker.studios import Studios, identity
 
 log = structlog.get_logger(__name__)
 
+MAKING = Making()
 SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
 
 
@@ -51,7 +52,7 @@ class Worker:
     """One worker process' loop: `run` in one thread, `stop` from any.
 
     `engines` names the engine of every card it serves; `warm` the cards whose engines are loaded at start. `work` is
-    the folder of the jobs' scratch folders. `beat_seconds` apart it renews its lease; at `stop` it may go on for
+    the folder of the jobs' scratch folders, `making` what the operator chose for every file. `beat_seconds` apart it renews its lease; at `stop` it may go on for
     `drain_seconds`. Raises `SetupError` when a card's engine is not installed or refuses its options.
     """
 
@@ -65,6 +66,7 @@ class Worker:
         name: str,
         work: Path,
         warm: Sequence[str] = (),
+        making: Making = MAKING,
         beat_seconds: float = 2.0,
         drain_seconds: float = 10.0,
         clock: Clock = SYSTEM_CLOCK,
@@ -80,6 +82,7 @@ class Worker:
         self._studios = studios
         self._work = work
         self._warm = warm
+        self._making = making
         self._beat_seconds = beat_seconds
         self._drain_seconds = drain_seconds
         self._clock = clock
@@ -216,7 +219,9 @@ class Worker:
                 raise BadImage(
                     "the input image is no longer stored", advice="Send the request again."
                 ) from None
-        return Job(name=folder.name, shot=lease.shot, folder=str(folder), image=image)
+        return Job(
+            name=folder.name, shot=lease.shot, folder=str(folder), image=image, making=self._making
+        )
 
     def _make(self, lease: Lease, job: Job, heart: Heart, stopped: Callable[[], bool]) -> Outcome:
         footprint = self._footprints[lease.card]
@@ -253,7 +258,7 @@ class Worker:
         pause = Pause()
         while not heart.lost.is_set():
             try:
-                write()
+                heart.last(write)
                 return verb
             except LeaseLost:
                 break

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from rushes.core.encoding import Encoding
 from rushes.core.errors import (
     BadImage,
     BadOutput,
@@ -37,13 +38,26 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     options: dict[str, Any]
 
 
+class Making(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator chose for every file: how it is encoded, and the name of the frame hook, if any."""
+
+    encoding: Encoding = Encoding()
+    frame_hook: str | None = None
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt as the studio sees it: `folder` is the job's own, `image` the name of the staged picture in it."""
+    """One attempt as the studio sees it: `name` is `{request id}.{fence}`, `folder` the job's own, `image` the name of
+    the staged picture in it."""
 
     name: str
     shot: Shot
     folder: str
     image: str | None = None
+    making: Making = Making()
+
+    @property
+    def request_id(self) -> str:
+        return self.name.rpartition(".")[0]
 
 
 class Render(msgspec.Struct, frozen=True, tag=True):
