@@ -15,6 +15,7 @@ from rushes.cards import read_catalogue
 from rushes.cli.app import app
 from rushes.cli.models import image_limits
 from rushes.core.card import Card
+from rushes.core.request import TERMINAL, TRANSITIONS, Status
 from rushes.settings import Settings
 from rushes.settings.kinds import allowed, default_text, group
 from rushes.settings.sources import CONFIG_FILE, ENV_PREFIX, flag, variable
@@ -30,7 +31,19 @@ def pages() -> dict[Path, str]:
         DOCS / "settings.md": settings_page(),
         DOCS / "models.md": models_page(read_catalogue()),
         DOCS / "cli.md": cli_page(get_command(app)),
+        ROOT / "ARCHITECTURE.md": with_transitions((ROOT / "ARCHITECTURE.md").read_text("utf-8")),
     }
+
+
+def with_transitions(page: str) -> str:
+    """The page with the state table drawn anew between its marks: a picture, and a line for each way."""
+    start, end = "<!-- transitions -->\n", "<!-- /transitions -->"
+    before, rest = page.split(start)
+    arrows = "\n".join(f"    {t.source} --> {t.target}: {t.verb}" for t in TRANSITIONS)
+    ends = "\n".join(f"    {status} --> [*]" for status in sorted(TERMINAL))
+    picture = f"```mermaid\nstateDiagram-v2\n    [*] --> {Status.QUEUED}: submit\n{arrows}\n{ends}\n```"
+    ways = table(("from", "verb", "to", ""), ((t.source, t.verb, t.target, t.note) for t in TRANSITIONS))
+    return f"{before}{start}\n{picture}\n\n{ways}\n\n{end}{rest.split(end)[1]}"
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
