@@ -102,7 +102,7 @@ class Troupe:
         self, haze: Plane, across: float, distance: float, t: float, floor: float = -1e9, texture: float = 0.0
     ) -> Plane:
         air = self._scene.air
-        behind = haze[min(max(int(across * 63), 0), 63)]
+        behind = haze[min(max(int(across * len(haze)), 0), len(haze) - 1)]
         ground = np.asarray(air.ambient) * 0.35 + np.asarray(air.sunlight) * 0.06
         clear = math.exp(-distance * air.fog)
         return np.array(

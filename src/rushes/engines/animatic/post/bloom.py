@@ -40,4 +40,4 @@ def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
             ray, zoom, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
         )
         ray = 0.5 * ray + 0.5 * moved
-    return np.asarray(cv2.GaussianBlur(ray, (0, 0), max(rows / 60, 0.8)), np.float32)
+    return np.asarray(cv2.GaussianBlur(ray, (0, 0), max(rows / 28, 0.8)), np.float32)

@@ -17,12 +17,16 @@ class Wish:
 
 @dataclass(frozen=True)
 class Brief:
-    """What was understood. Empty fields were not said. `understood` and `ignored` are words of the prompt."""
+    """What was understood. Empty fields were not said. `implied` are places that things belong to (a sofa to a room), `archetypes` of all nouns,
+    drawn or not. `understood` and `ignored` are words of the prompt."""
 
     places: tuple[str, ...] = ()
+    implied: tuple[str, ...] = ()
     times: tuple[str, ...] = ()
     weathers: tuple[str, ...] = ()
+    season: str = ""
     subjects: tuple[Wish, ...] = ()
+    archetypes: tuple[str, ...] = ()
     moves: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     moods: tuple[str, ...] = ()
@@ -36,4 +40,4 @@ class Brief:
     def names(self) -> frozenset[str]:
         """Everything asked for, by its table name: what a negative prompt's own brief takes away."""
         wishes = frozenset(wish.kind for wish in self.subjects)
-        return wishes | {*self.places, *self.times, *self.weathers, *self.moves, *self.moods, *self.looks, *self.effects}
+        return wishes | {*self.places, *self.implied, *self.times, *self.weathers, *self.moves, *self.moods, *self.looks, *self.effects}

@@ -1,37 +1,44 @@
 """Reading a prompt.
 
 Camera grammar goes first and consumes its words, so that a *drone shot* flies no insect and *pan left* cooks nothing.
-Then the lexicon takes the longest phrase at each place. Words after *no* or *without* are what to leave out. What is
-left and could have been drawn is ignored, and said so.
+Then the lexicon takes the longest phrase at each place, then the dictionary of nouns. Words after *no* or *without*
+are what to leave out. A noun that is understood but cannot be drawn yet is ignored, and said so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 from rushes.engines.animatic.prompt.brief import Brief, Wish
+from rushes.engines.animatic.prompt.nouns import is_nothing_to_draw, noun_at, translated
 from rushes.engines.animatic.prompt.words import NEGATIONS, STOP, plain_forms, words
 from rushes.engines.animatic.tables import table
 
 Phrase = tuple[str, ...]
-COUNTS = {"two": 2, "pair": 2, "couple": 2, "three": 3, "four": 4, "five": 5, "flock": 6, "group": 4, "fleet": 5, "herd": 5}
-KINDS = ("place", "time", "weather", "subject", "action", "mood", "look", "colour", "effect")
+KINDS = ("place", "time", "weather", "season", "subject", "action", "mood", "look", "colour", "effect")
+COUNTS = {
+    "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "several": 3, "many": 5,
+    "group": 4, "flock": 6, "fleet": 5, "herd": 5, "pod": 4, "school": 6, "swarm": 6,
+}  # fmt: skip
+MOST_IGNORED = 40
 
 
 @cache
-def _phrases() -> dict[Phrase, tuple[str, str]]:
-    """Every phrase of the lexicon with its kind and name. A phrase may stand in several kinds; the first kind wins."""
-    known: dict[Phrase, tuple[str, str]] = {}
+def _phrases() -> Mapping[Phrase, str]:
+    """Every phrase of the lexicon → "kind:name". A phrase may stand in several kinds; the first kind wins."""
     lexicon = table("lexicon")
+    known: dict[Phrase, str] = {}
     for kind in KINDS:
         for name, phrases in lexicon[kind].items():
             for phrase in phrases:
-                known.setdefault(tuple(words(phrase)), (kind, name))
+                known.setdefault(tuple(words(phrase)), f"{kind}:{name}")
     return known
 
 
 @cache
-def _moves() -> dict[Phrase, str]:
+def _moves() -> Mapping[Phrase, str]:
     return {tuple(words(phrase)): name for name, row in table("camera").items() for phrase in row["words"]}
 
 
@@ -40,104 +47,137 @@ def _plain() -> frozenset[str]:
     return frozenset(table("lexicon")["plain"]["words"])
 
 
-def _longest(tokens: list[str], at: int, known: dict[Phrase, object] | dict[Phrase, str] | dict[Phrase, tuple[str, str]]) -> int:
-    """How many tokens from `at` on make the longest known phrase; the last word may be inflected."""
+def _longest(tokens: list[str], at: int, known: Mapping[Phrase, str]) -> tuple[int, str]:
+    """How many tokens from `at` on make the longest known phrase, and what it means; the last may be inflected."""
     for length in range(min(5, len(tokens) - at), 0, -1):
         head = tuple(tokens[at : at + length - 1])
-        if any((*head, form) in known for form in plain_forms(tokens[at + length - 1])):
-            return length
-    return 0
+        for form in plain_forms(tokens[at + length - 1]):
+            if (*head, form) in known:
+                return length, known[(*head, form)]
+    return 0, ""
+
+
+@dataclass
+class _Reading:
+    """What has been found so far, and what the words just read say about the next noun."""
+
+    found: dict[str, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
+    moves: list[str] = field(default_factory=list)
+    implied: list[str] = field(default_factory=list)
+    subjects: list[Wish] = field(default_factory=list)
+    without: set[str] = field(default_factory=set)
+    understood: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    archetypes: list[str] = field(default_factory=list)
+    negated: bool = False
+    colour: str | None = None
+    count: int = 1
+
+    def clause(self) -> None:
+        """A mark ends what *no*, a colour or a number speak of."""
+        self.negated, self.colour, self.count = False, None, 1
+
+    def move(self, name: str, said: str) -> None:
+        self.understood.append(said)
+        if self.negated:
+            self.without.add(name)
+        elif name not in self.moves:
+            self.moves.append(name)
+
+    def meaning(self, kind: str, name: str, said: str) -> None:
+        if kind == "colour":
+            self.colour = name
+            return
+        self.understood.append(said)
+        if self.negated:
+            self.without.add(name)
+        elif kind == "subject":
+            self._subject(name, said)
+        elif name not in self.found[kind]:
+            self.found[kind].append(name)
+
+    def noun(self, archetype: str, said: str) -> None:
+        row = table("archetypes")[archetype]
+        self.archetypes.append(archetype)
+        if self.negated:
+            self.without.add(row.get("subject", archetype))
+            self.understood.append(said)
+        elif "subject" in row:
+            self.understood.append(said)
+            self._subject(row["subject"], said)
+        elif "place" in row:
+            self.understood.append(said)
+            if row["place"] not in self.implied:
+                self.implied.append(row["place"])
+        else:
+            self.ignored.append(said)
+            self.colour, self.count = None, 1
+
+    def _subject(self, kind: str, said: str) -> None:
+        plural = said.endswith("s") and not said.endswith("ss")
+        count = self.count if self.count > 1 or not plural else 3
+        self.subjects.append(Wish(kind, said, self.colour, count))
+        self.colour, self.count = None, 1
 
 
 def parse(prompt: str) -> Brief:
     """The brief of a prompt in any script and of any length; never raises."""
-    tokens = words(prompt)
-    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
-    moves: list[str] = []
-    subjects: list[Wish] = []
-    without: set[str] = set()
-    understood: list[str] = []
-    ignored: list[str] = []
-    colour: str | None = None
-    count = 1
-    negated = False
+    tokens = translated(words(prompt))
+    reading = _Reading()
     at = 0
     while at < len(tokens):
-        token = tokens[at]
-        if token in NEGATIONS:
-            negated = True
-            at += 1
-            continue
-        if not token[0].isalnum():
-            negated, colour, count = False, None, 1
-            if _drawable_mark(token):
-                ignored.append(token)
-            at += 1
-            continue
-        length = _longest(tokens, at, _moves())
-        if length:
-            name = _name(tokens[at : at + length], _moves())
-            if negated:
-                without.add(name)
-            elif name not in moves:
-                moves.append(name)
-            understood.append(" ".join(tokens[at : at + length]))
-            at += length
-            continue
-        length = _longest(tokens, at, _phrases())
-        if length:
-            phrase = tokens[at : at + length]
-            kind, name = _name(phrase, _phrases())
-            at += length
-            if kind == "colour":
-                colour = name
-                continue
-            understood.append(" ".join(phrase))
-            if negated:
-                without.add(name)
-            elif kind == "subject":
-                if any(phrase[-1] == form + "s" for form in plain_forms(phrase[-1])[1:2]) and count == 1:
-                    count = 3
-                subjects.append(Wish(name, " ".join(phrase), colour, count))
-                colour, count = None, 1
-            elif name not in found[kind]:
-                found[kind].append(name)
-            continue
-        if token in COUNTS:
-            count = COUNTS[token]
-        elif token.isdigit():
-            count = min(max(int(token[:4]), 1), 9)
-        elif _drawable(token):
-            ignored.append(token)
-        at += 1
+        at += max(_read(tokens, at, reading), 1)
+    found = reading.found
     return Brief(
         places=tuple(found["place"]),
+        implied=tuple(reading.implied),
         times=tuple(found["time"]),
         weathers=tuple(found["weather"]),
-        subjects=tuple(subjects),
-        moves=tuple(moves),
+        season=next(iter(found["season"]), ""),
+        subjects=tuple(reading.subjects),
+        archetypes=tuple(reading.archetypes),
+        moves=tuple(reading.moves),
         actions=tuple(found["action"]),
         moods=tuple(found["mood"]),
         looks=tuple(found["look"]),
         effects=tuple(found["effect"]),
-        without=frozenset(without),
-        understood=tuple(dict.fromkeys(understood)),
-        ignored=tuple(dict.fromkeys(ignored))[:40],
+        without=frozenset(reading.without),
+        understood=tuple(dict.fromkeys(reading.understood)),
+        ignored=tuple(dict.fromkeys(reading.ignored))[:MOST_IGNORED],
     )
 
 
-def _name(phrase: list[str], known: dict[Phrase, object] | dict[Phrase, str] | dict[Phrase, tuple[str, str]]):  # type: ignore[no-untyped-def]
-    head = tuple(phrase[:-1])
-    return next(known[(*head, form)] for form in plain_forms(phrase[-1]) if (*head, form) in known)
-
-
-def _drawable(token: str) -> bool:
-    """Could this unknown word name something to draw? Without a dictionary: all but function words and -ly, -ing, -ed."""
-    if token in STOP or any(form in _plain() for form in plain_forms(token)):
-        return False
-    return not token.endswith(("ly", "ing", "ed", "ous", "ful", "ic", "ive", "able")) or not token.isascii()
-
-
-def _drawable_mark(token: str) -> bool:
-    """Emoji count as words; punctuation does not."""
-    return ord(token[0]) >= 0x2190
+def _read(tokens: list[str], at: int, reading: _Reading) -> int:
+    """Read what stands at `at`; how many tokens that was."""
+    token = tokens[at]
+    if token in NEGATIONS:
+        reading.negated = True
+        return 1
+    if not token[0].isalnum():
+        reading.clause()
+        # Emoji that no table knows; punctuation is nothing.
+        if ord(token[0]) >= 0x2190:
+            reading.ignored.append(token)
+        return 1
+    length, name = _longest(tokens, at, _moves())
+    if length:
+        reading.move(name, " ".join(tokens[at : at + length]))
+        return length
+    length, meaning = _longest(tokens, at, _phrases())
+    long_noun, archetype = noun_at(tokens, at)
+    if length >= max(long_noun, 1):
+        kind, _, name = meaning.partition(":")
+        reading.meaning(kind, name, " ".join(tokens[at : at + length]))
+        return length
+    if token in COUNTS:
+        reading.count = COUNTS[token]
+    elif token.isdigit():
+        reading.count = min(max(int(token[:4]), 1), 9)
+    elif any(form in _plain() for form in plain_forms(token)) or token in STOP:
+        return 1
+    elif long_noun:
+        reading.noun(archetype, " ".join(tokens[at : at + long_noun]))
+        return long_noun
+    elif not is_nothing_to_draw(token):
+        reading.ignored.append(token)
+    return 1

