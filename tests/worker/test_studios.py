@@ -11,7 +11,7 @@ from rushes.core.card import EngineChoice
 from rushes.core.errors import SetupError
 from rushes.engines.base import Footprint
 from rushes.worker.handle import Patience, StudioHandle
-from rushes.worker.studios import Studios, identity
+from rushes.worker.studios import Studios
 from tests.worker.house import gone, kill
 
 A, B, C = (EngineChoice("colour", {"fps": fps}) for fps in (1, 2, 3))
@@ -75,7 +75,7 @@ def test_an_exclusive_engine_is_alone_on_its_device(pools: list[Pool], tmp_path:
 
 
 def test_what_is_to_be_kept_is_not_evicted(pools: list[Pool], tmp_path: Path) -> None:
-    pool = make(pools, tmp_path, memory={"cuda:0": 100}, keep=frozenset({identity(A)}))
+    pool = make(pools, tmp_path, memory={"cuda:0": 100}, keep=frozenset({A.identity}))
     a, b = pool.get(A), pool.get(B)
     pool.get(C)
     assert gone(b)
