@@ -65,6 +65,7 @@ class Recorder:
 
     def __init__(self, patience: int | None = None) -> None:
         self.told: list[tuple[Phase, float, str]] = []
+        self.previews: list[Picture] = []
         self.patience = patience
         self.cancelled_at: float | None = None
 
@@ -82,6 +83,9 @@ class Recorder:
     def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
         self.check()
         self.told.append((phase, fraction, note))
+
+    def preview(self, picture: Picture) -> None:
+        self.previews.append(picture)
 
 
 class EngineContract:
@@ -176,6 +180,8 @@ class EngineContract:
             assert clip.plan == plan
             assert shape in shapes
         _check_progress(control)
+        assert all(picture.dtype == np.uint8 for picture in control.previews)
+        assert all(picture.ndim == 3 and picture.shape[2] == 3 for picture in control.previews)
         msgspec.json.encode(dict(clip.report.details))
         assert clip.report.source
 
