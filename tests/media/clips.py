@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rushes.media.encode import SAMPLE_RATE, write_video
+from rushes.core.encoding import SAMPLE_RATE
+from rushes.media.encode import write_video
 
 WIDTH, HEIGHT, FPS = 64, 48, 24
 

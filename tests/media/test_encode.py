@@ -12,8 +12,9 @@ import av
 import numpy as np
 import pytest
 
+from rushes.core.encoding import SAMPLE_RATE, Encoding
 from rushes.core.errors import BadOutput, Cancelled
-from rushes.media.encode import SAMPLE_RATE, Conveyor, Mp4Writer, write_video
+from rushes.media.encode import Conveyor, Mp4Writer, write_video
 from rushes.media.provenance import boxes
 from tests.media.clips import FPS, HEIGHT, WIDTH, flat, moving, tone, write_clip
 
@@ -283,3 +284,16 @@ def test_the_conveyor_drops_what_waits_when_it_is_left_by_an_error() -> None:
 def test_the_conveyor_raises_what_fails_last() -> None:
     with pytest.raises(ZeroDivisionError), Conveyor(lambda item: 1 // item, depth=4) as conveyor:
         conveyor.give(0)
+
+
+def test_the_encoding_that_was_asked_for_is_used(tmp_path: Path) -> None:
+    asked = Encoding(preset="superfast", crf=33.5, threads=3)
+    told = write_clip(tmp_path / "a.mp4", encoding=asked).read_bytes()
+    for words in (
+        b"crf=33.5",
+        b" threads=3 ",
+        b" me=dia ",
+        b" subme=1 ",
+    ):  # x264 writes what it did into the file
+        assert words in told
+    assert b" threads=2 " in write_clip(tmp_path / "b.mp4").read_bytes()

@@ -10,8 +10,9 @@ import av
 import numpy as np
 import pytest
 
+from rushes.core.encoding import SAMPLE_RATE
 from rushes.core.errors import BadOutput
-from rushes.media.encode import SAMPLE_RATE, Mp4Writer
+from rushes.media.encode import Mp4Writer
 from rushes.media.inspect import Inspection, inspect
 from tests.media.clips import FPS, HEIGHT, WIDTH, flat, moving, tone, write_clip
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rushes.wiring.serve import Ready
 
 SERVER_ONLY = {"workers", "intake", "start_within", "keep_days", "link_seconds"}
-WORKER_GROUPS = {"Data", "Working", "Encoding", "Logs"}
+WORKER_GROUPS = {"Data", "Working", "Encoding", "Policies", "Provenance", "Logs"}
 WORKER_SETTINGS = tuple(
     name
     for name, field in Settings.model_fields.items()

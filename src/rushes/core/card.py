@@ -56,6 +56,11 @@ class EngineChoice(msgspec.Struct, frozen=True):
     name: str
     options: dict[str, Any] = {}
 
+    @property
+    def identity(self) -> str:
+        """Equal for choices that one loaded engine can serve."""
+        return self.name + " " + msgspec.json.encode(self.options, order="deterministic").decode()
+
 
 class CheckedShot(msgspec.Struct, frozen=True, kw_only=True):
     """`image` is the URL, data URI or Base64 as it was sent. `ignored` are the keys that changed nothing."""

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from rushes.core.encoding import SAMPLE_RATE as SAMPLE_RATE  # what engines draw sound for
 from rushes.core.errors import SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
+from rushes.plugins import load
 
 ENTRY_POINT_GROUP = "rushes.engines"
 
@@ -34,9 +35,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 """(height, width, 3) RGB, full range, sRGB; or (height * 3 / 2, width) planar yuv420p, BT.709, limited range."""
 
 Samples: TypeAlias = npt.NDArray[np.float32]
-"""(2, n) stereo at 48 kHz, in -1…1."""
-
-SAMPLE_RATE = 48_000
+"""(2, n) stereo at SAMPLE_RATE, in -1…1."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +137,10 @@ class Control(Protocol):
         """Report `fraction` (0…1) of `phase` done, with an optional word for a person (`compiling`, `step 3/40`);
         raises `Cancelled` like `check`. Calling it is also the sign of life that the progress deadline waits for."""
 
+    def preview(self, picture: Picture) -> None:
+        """Show what the clip looks like so far: a small (height, width, 3) RGB picture, of any size. An engine that
+        has nothing to show before the end never calls it; each call replaces the last."""
+
 
 @runtime_checkable
 class Engine(Protocol):
@@ -167,20 +170,9 @@ class Engine(Protocol):
         """Give back what `load` took. The studio's process ends right after."""
 
 
-def installed_engines() -> dict[str, EntryPoint]:
-    """Entry points by engine name, ours and third parties'."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
-
-
 def make_engine(name: str, options: Mapping[str, Any]) -> Engine:
     """The engine called `name`, told its options but not loaded."""
-    known = installed_engines()
-    if name not in known:
-        raise SetupError(
-            f"engine '{name}' is not installed; installed engines: {', '.join(sorted(known)) or 'none'}",
-            advice="Install the package that brings it, or choose another engine on the card.",
-        )
-    engine = known[name].load()(options)
+    engine = load(ENTRY_POINT_GROUP, "engine", name)(options)
     if not isinstance(engine, Engine):
         raise SetupError(f"the entry point of engine '{name}' does not make an Engine: {engine!r}")
     return engine

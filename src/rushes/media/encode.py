@@ -21,15 +21,14 @@ import numpy as np
 import numpy.typing as npt
 from av.codec.context import ThreadType
 
+from rushes.core.encoding import SAMPLE_RATE, Encoding
 from rushes.core.errors import BadOutput
 from rushes.media import frames as convert
 
-SAMPLE_RATE = 48_000
 AUDIO_BIT_RATE = 128_000
 KEYFRAME_SECONDS = 2
 FRAMES_WAITING = 4
-THREADS = 4
-"""x264's bytes depend on the number of threads, so it is one number on every machine."""
+ENCODING = Encoding()
 SOUND_TOLERANCE = 0.05
 """Seconds by which a sound track may miss the picture's length."""
 
@@ -50,9 +49,7 @@ class Mp4Writer:
         height: int,
         fps: int,
         sound: bool = False,
-        preset: str = "veryfast",
-        crf: float = 20,
-        threads: int = THREADS,
+        encoding: Encoding = ENCODING,
     ) -> None:
         if width % 2 or height % 2 or width < 2 or height < 2:
             raise BadOutput(f"the clip is {width}×{height}: both sides must be even")
@@ -64,10 +61,10 @@ class Mp4Writer:
         video = self._container.add_stream("libx264", rate=self._rate)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         # Left to itself, x264 also sets keyframes where it suspects a cut, and then counts anew.
-        video.options = {"preset": preset, "crf": f"{crf:g}", "sc_threshold": "0"}
+        video.options = {"preset": encoding.preset, "crf": f"{encoding.crf:g}", "sc_threshold": "0"}
         context = video.codec_context
         context.gop_size = round(KEYFRAME_SECONDS * fps)
-        context.thread_count = threads
+        context.thread_count = encoding.threads
         context.thread_type = ThreadType.FRAME  # PyAV's default, slices, costs both speed and quality
         convert.tag(context)
         self._video = video
@@ -187,9 +184,7 @@ def write_video(
     count: int,
     audio: npt.NDArray[np.float32] | None = None,
     on_frame: Callable[[int], None] | None = None,
-    preset: str = "veryfast",
-    crf: float = 20,
-    threads: int = THREADS,
+    encoding: Encoding = ENCODING,
 ) -> None:
     """Encode exactly `count` frames, and `audio` when given, into the MP4 at `path`.
 
@@ -214,9 +209,7 @@ def write_video(
             height=height,
             fps=fps,
             sound=sound is not None,
-            preset=preset,
-            crf=crf,
-            threads=threads,
+            encoding=encoding,
         ) as writer,
         Conveyor(encode, FRAMES_WAITING) as conveyor,
     ):

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from rushes.core.encoding import Encoding
 from rushes.core.errors import BadOutput
 from rushes.media.encode import Mp4Writer
 from rushes.media.frames import fit, luma, shrink, to_picture
@@ -21,7 +22,7 @@ THUMBNAIL_QUALITY = 88
 CANDIDATES = 8
 PREVIEW_SIDE = 320
 PREVIEW_FPS = 12
-PREVIEW_CRF = 28
+PREVIEW_ENCODING = Encoding(crf=28)
 
 
 class Thumbnail:
@@ -83,7 +84,7 @@ class Preview:
 
     def __enter__(self) -> Self:
         width, height = self._size
-        writer = Mp4Writer(self._path, width=width, height=height, fps=self._fps, crf=PREVIEW_CRF)
+        writer = Mp4Writer(self._path, width=width, height=height, fps=self._fps, encoding=PREVIEW_ENCODING)
         self._writer = self._stack.enter_context(writer)
         return self
 

@@ -25,6 +25,7 @@ import platformdirs
 from annotated_types import Ge, Le
 from pydantic import BaseModel, ByteSize, ConfigDict, ValidationError, model_validator
 
+from rushes.core.encoding import Encoding
 from rushes.core.errors import SetupError
 from rushes.settings.kinds import (
     FOREVER,
@@ -178,13 +179,25 @@ class Settings(BaseModel):
     x264_preset: Literal[
         "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower"
     ] = setting(
-        "Encoding", "x264's effort: slower presets make smaller files.", default="veryfast", example="medium"
+        "Encoding",
+        "x264's effort: slower presets make smaller files.",
+        default=Encoding().preset,
+        example="medium",
     )
     x264_crf: Annotated[float, Ge(0), Le(51)] = setting(
-        "Encoding", "x264's quality: lower is better and larger.", default=20.0, example="18"
+        "Encoding", "x264's quality: lower is better and larger.", default=Encoding().crf, example="18"
     )
     x264_threads: Annotated[int, Ge(1), Le(64)] = setting(
-        "Encoding", "x264's threads. The bytes of a file depend on it.", default=2, example="8"
+        "Encoding",
+        "x264's threads. The bytes of a file depend on it.",
+        default=Encoding().threads,
+        example="8",
+    )
+    frame_hook: str | None = setting(
+        "Encoding",
+        "A plug-in of the group `rushes.frames` that every frame passes before it is encoded, such as a watermark.",
+        default=None,
+        example="watermark",
     )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "Logs",

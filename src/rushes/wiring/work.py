@@ -14,6 +14,8 @@ import psutil
 
 from rushes import logs
 from rushes.core.catalogue import Catalogue
+from rushes.core.encoding import Encoding
+from rushes.engines.hook import require_hook
 from rushes.ledger.queue import Ledger
 from rushes.settings import Settings
 from rushes.store.objects import FolderStore
@@ -22,6 +24,7 @@ from rushes.wiring.folder import DataFolder
 from rushes.wiring.house import open_ledger
 from rushes.worker.handle import Patience
 from rushes.worker.loop import Worker
+from rushes.worker.messages import Making
 from rushes.worker.process import run_worker as run_process
 from rushes.worker.studios import Studios
 
@@ -44,9 +47,18 @@ def make_worker(
         ),
         name=f"{socket.gethostname()}/{os.getpid()}",
         work=folder.work,
+        making=make_making(settings),
         beat_seconds=settings.beat_seconds,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def make_making(settings: Settings) -> Making:
+    """How every file is made. Raises `SetupError` for a frame hook that is not installed."""
+    if settings.frame_hook is not None:
+        require_hook(settings.frame_hook)
+    encoding = Encoding(preset=settings.x264_preset, crf=settings.x264_crf, threads=settings.x264_threads)
+    return Making(encoding=encoding, frame_hook=settings.frame_hook)
 
 
 def run_worker(settings: Settings, parent: int | None = None) -> int:

@@ -17,7 +17,7 @@ import msgspec
 from rushes.core.errors import BadOutput
 from rushes.core.request import Outcome, Phase
 from rushes.engines.base import Clip, Control, Engine, FileClip, FrameClip, Picture, Plan
-from rushes.engines.hook import find_hook, hooked
+from rushes.engines.hook import hooked, load_hook
 from rushes.media import provenance
 from rushes.media.encode import write_video
 from rushes.media.inputs import load_picture
@@ -72,7 +72,7 @@ def frames_of(clip: FrameClip, job: Job) -> Iterator[Picture]:
     name = job.making.frame_hook
     if name is None:
         return clip.frames
-    return hooked(clip.frames, find_hook(name)(job.request_id, job.shot, clip.plan), name)
+    return hooked(clip.frames, load_hook(name)(job.request_id, job.shot, clip.plan), name)
 
 
 def look(clip: Clip, folder: Path, control: Control) -> Inspection:
@@ -85,7 +85,9 @@ def look(clip: Clip, folder: Path, control: Control) -> Inspection:
         Preview(folder / PREVIEW, **size),
         Onlooker(plan, control),
     )
-    return inspect(folder / VIDEO, **size, sound=plan.sound, sinks=sinks, slack=int(isinstance(clip, FileClip)))
+    return inspect(
+        folder / VIDEO, **size, sound=plan.sound, sinks=sinks, slack=int(isinstance(clip, FileClip))
+    )
 
 
 def mark(clip: Clip, folder: Path) -> None:

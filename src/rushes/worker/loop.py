@@ -40,7 +40,7 @@ from rushes.worker.heart import Heart
 from rushes.worker.messages import Job, Making
 from rushes.worker.pause import Pause
 from rushes.worker.presence import Presence
-from rushes.worker.studios import Studios, identity
+from rushes.worker.studios import Studios
 
 log = structlog.get_logger(__name__)
 
@@ -155,7 +155,7 @@ class Worker:
 
     def _affinity(self) -> tuple[str | None, float]:
         """The card to prefer and the seconds that it saves; nothing to prefer while one engine serves all cards."""
-        if self._resident is None or len({identity(choice) for choice in self._engines.values()}) == 1:
+        if self._resident is None or len({choice.identity for choice in self._engines.values()}) == 1:
             return None, 0.0
         return self._resident, self._footprints[self._resident].load_seconds
 
@@ -219,9 +219,7 @@ class Worker:
                 raise BadImage(
                     "the input image is no longer stored", advice="Send the request again."
                 ) from None
-        return Job(
-            name=folder.name, shot=lease.shot, folder=str(folder), image=image, making=self._making
-        )
+        return Job(name=folder.name, shot=lease.shot, folder=str(folder), image=image, making=self._making)
 
     def _make(self, lease: Lease, job: Job, heart: Heart, stopped: Callable[[], bool]) -> Outcome:
         footprint = self._footprints[lease.card]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from rushes.core.card import EngineChoice
@@ -14,11 +13,6 @@ from rushes.engines.base import Footprint
 from rushes.worker.handle import PATIENCE, Patience, StudioHandle
 
 log = structlog.get_logger(__name__)
-
-
-def identity(choice: EngineChoice) -> str:
-    """Equal for choices that one loaded engine can serve."""
-    return choice.name + " " + msgspec.json.encode(choice.options, order="deterministic").decode()
 
 
 class Studios:
@@ -50,11 +44,11 @@ class Studios:
     def get(self, choice: EngineChoice, footprint: Footprint) -> StudioHandle:
         """The studio of `choice`, started but perhaps not loaded, after making room for it."""
         self._drop_dead()
-        found = self._open.pop(identity(choice), None)
+        found = self._open.pop(choice.identity, None)
         if found is None:
             self._make_room(footprint)
             found = (StudioHandle(choice, self._logs, patience=self._patience, clock=self._clock), footprint)
-        self._open[identity(choice)] = found  # now the most recently used
+        self._open[choice.identity] = found  # now the most recently used
         return found[0]
 
     def close(self) -> None:
