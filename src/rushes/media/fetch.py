@@ -150,7 +150,7 @@ class _GuardedBackend(httpcore2.NetworkBackend):
         try:
             found = answer.get(timeout=self._deadline.clamp(None))
         except queue.Empty:
-            raise FetchHiccup("the URL's host could not be looked up in time") from None
+            raise FetchError("the URL's host could not be looked up in time") from None
         if isinstance(found, socket.gaierror) and found.errno == socket.EAI_AGAIN:
             raise FetchHiccup("the URL's host could not be looked up just now") from found
         if isinstance(found, Exception):
@@ -217,8 +217,8 @@ class Fetcher:
         self._verify = verify
 
     def fetch(self, url: str) -> bytes:
-        """The body behind `url`. Raises `FetchHiccup` where another try may help (timeouts, a refused connection,
-        429 and 5xx), else `FetchError`. The sentences tell nothing of what was answered but its status."""
+        """The body behind `url`. Raises `FetchHiccup` where another try may help (a refused connection, 429 and 5xx),
+        else `FetchError`: also when the deadline passes, for a client waits to hear of his image. The sentences tell nothing of what was answered but its status."""
         try:
             with guarded_client(
                 self._allow, seconds=self._deadline, verify=self._verify, resolve=self._resolve
@@ -227,7 +227,7 @@ class Fetcher:
         except (httpx2.InvalidURL, UnicodeError) as error:
             raise FetchError("image URL cannot be read: give a complete http or https URL") from error
         except httpx2.TimeoutException as error:
-            raise FetchHiccup(f"image URL did not answer in full within {self._deadline:g} s") from error
+            raise FetchError(f"image URL did not answer in full within {self._deadline:g} s") from error
         except httpx2.TransportError as error:
             if _bad_certificate(error):
                 raise FetchError("the image URL's host has no valid TLS certificate") from error
