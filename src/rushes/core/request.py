@@ -72,7 +72,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Keys of the files in the store, and what was measured of them. URLs are made when read.
 
     `seconds` is the clip's length; `engine` names what made it; `report` is the engine's own account (understood,
-    ignored, warnings, camera …); `measured` the inspection's figures; `sha256` the hash of the video file.
+    ignored, warnings, camera …); `measured` the inspection's figures; `sha256` the hash of the video file. `timings` are
+    the seconds that the attempt spent in each phase.
     """
 
     video: str
@@ -90,13 +91,15 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
     report: dict[str, Any] = {}
     measured: dict[str, Any] = {}
+    timings: dict[str, float] = {}
     warnings: list[str] = []
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's expiring right to one attempt. `fence` only ever rises; every write names it.
 
-    `model` is the id as the client wrote it, `card` the card's own.
+    `model` is the id as the client wrote it, `card` the card's own. `queued_at` is when the request began to wait, in
+    seconds since the epoch, and `trace` the W3C traceparent that the attempt goes on under.
     """
 
     request_id: str
@@ -109,6 +112,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     image_key: str | None
     failures: int
     lease_seconds: float
+    queued_at: float = 0.0
+    trace: str | None = None
 
 
 class IntakeLease(msgspec.Struct, frozen=True, kw_only=True):

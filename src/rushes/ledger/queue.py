@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Update
 
-from rushes.core.errors import AlreadyEnded, KeyReused, LeaseLost, RushesError, UnknownRequest, WorkerLost
+from rushes.core.errors import AlreadyEnded, InputError, KeyReused, LeaseLost, RushesError, UnknownRequest, WorkerLost
 from rushes.core.request import Lease, Outcome, Phase, Request, Status
 from rushes.ledger.accounts import Accounts
 from rushes.ledger.admission import admit
@@ -28,9 +28,9 @@ from rushes.ledger.intake import Intake
 from rushes.ledger.line import Line
 from rushes.ledger.reading import Reading
 from rushes.ledger.retention import Retention
-from rushes.ledger.roster import Roster
 from rushes.ledger.rows import Claim, IntakeClaim, NewRequest, Page, Swept, decode_shot, request_from
 from rushes.ledger.statements import MAX_INTAKE_TRIES, Statements
+from rushes.ledger.statistics import Numbers
 from rushes.ledger.table import Held
 
 __all__ = ["Claim", "IntakeClaim", "Ledger", "NewRequest", "Page", "Swept"]
@@ -38,7 +38,7 @@ __all__ = ["Claim", "IntakeClaim", "Ledger", "NewRequest", "Page", "Swept"]
 _LOST = "worker lost"
 
 
-class Ledger(Accounts, Intake, Reading, Retention, Roster):
+class Ledger(Accounts, Intake, Numbers, Reading, Retention):
     """All verbs; the classes above hold those that change no status of a running request. Thread-safe."""
 
     def __init__(
@@ -119,8 +119,9 @@ class Ledger(Accounts, Intake, Reading, Retention, Roster):
     def fail(self, lease: Lease, error: RushesError, *, counts: bool = True) -> Status:
         """End the attempt. A retryable error sends the request back to the queue after a back-off while failures
         remain; any other ends it. `counts=False` says that the request is not to blame (a full disk): it waits and
-        is tried again whatever the error. Returns the new status. Raises `LeaseLost`."""
-        failures = lease.failures + 1 if counts else lease.failures
+        is tried again whatever the error. The client's own bad image ends it, but is no failure of a worker. Returns
+        the new status. Raises `LeaseLost`."""
+        failures = lease.failures + (counts and not isinstance(error, InputError))
         again = not counts or (error.retryable and failures < self.max_failures)
         values: dict[str, Any] = {"failures": failures}
         if again:
@@ -230,6 +231,8 @@ class Ledger(Accounts, Intake, Reading, Retention, Roster):
                 image_key=row.image_key,
                 failures=row.failures,
                 lease_seconds=self.lease_seconds,
+                queued_at=row.queued_at,
+                trace=row.trace,
             )
         )
 

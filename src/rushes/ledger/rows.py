@@ -22,7 +22,8 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     `model` is as sent, `card` the card's own id. A request with `image_url` and no `image_key` is claimable once its
     image was taken in. `cost` is the estimated work in seconds (the unit of fair share), `start_within` the seconds it
     may wait before it fails, `keep_for` the seconds its files are kept after its end (None: for ever). `fingerprint`
-    is a hash of the body, compared when the same `idempotency_key` comes again.
+    is a hash of the body, compared when the same `idempotency_key` comes again. `trace` is the W3C traceparent under which
+    the worker goes on.
     """
 
     id: str
@@ -40,6 +41,7 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep_for: float | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    trace: str | None = None
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -147,6 +149,8 @@ LEASE_COLUMNS = tuple(
         "failures",
         "priority",
         "turn",
+        "trace",
+        "queued_at",
         "updated_at",
     )
 )

@@ -33,6 +33,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from rushes.core.request import TERMINAL, TRANSITIONS, Phase, Status
+from rushes.ledger.counting import COUNTING
 
 
 class Held(StrEnum):
@@ -119,6 +120,8 @@ requests = Table(
     _time("started_at"),
     _time("finished_at"),
     _time("updated_at", nullable=False),
+    # Where the request's trace goes on, in the W3C form.
+    Column("trace", String(64)),
     CheckConstraint(f"status IN ({_words(Status)})", "status_known"),
     CheckConstraint(f"phase IN ({_words(Phase)})", "phase_known"),
     CheckConstraint(f"held IN ({_words(Held)})", "held_known"),
@@ -213,6 +216,17 @@ tallies = Table(
 )
 Index("tallies_by_card", tallies.c.card, tallies.c.status)
 
+# What `counting` counts.
+figures = Table(
+    "figures",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("card", String(255), primary_key=True),
+    Column("label", String(64), primary_key=True),
+    Column("le", Double, primary_key=True),
+    Column("value", Double, nullable=False),
+)
+
 # Seconds of visible successes by owner and UTC day (days since the epoch).
 spend = Table(
     "spend",
@@ -266,6 +280,7 @@ TRIGGERS: dict[str, tuple[str, ...]] = {
         "CREATE TRIGGER requests_count_update AFTER UPDATE OF status ON requests "
         f"WHEN NEW.status <> OLD.status BEGIN {_COUNT_OLD}; {_COUNT_NEW}; END",
         f"CREATE TRIGGER requests_count_delete AFTER DELETE ON requests BEGIN {_COUNT_OLD}; END",
+        *COUNTING["sqlite"],
     ),
     "postgresql": (
         "CREATE FUNCTION requests_guard() RETURNS trigger LANGUAGE plpgsql AS $$ "
@@ -279,5 +294,6 @@ TRIGGERS: dict[str, tuple[str, ...]] = {
         "FOR EACH ROW EXECUTE FUNCTION requests_count()",
         "CREATE TRIGGER requests_count_update AFTER UPDATE OF status ON requests "
         "FOR EACH ROW WHEN (NEW.status <> OLD.status) EXECUTE FUNCTION requests_count()",
+        *COUNTING["postgresql"],
     ),
 }
