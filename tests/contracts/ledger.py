@@ -337,6 +337,12 @@ class LedgerContract:
             pass_time(ledger, 60)
         assert take(ledger).failures == 0
 
+    def test_the_clients_bad_image_ends_the_request_and_blames_no_worker(self, ledger: Ledger) -> None:
+        ledger.submit(a_request("r"))
+        assert ledger.fail(take(ledger), BadImage("image is 299×400")) is Status.FAILED
+        ended = ledger.get("r")
+        assert (ended.status, ended.error_name, ended.failures) == (Status.FAILED, "BadImage", 0)
+
     def test_a_time_limit_on_the_start(self, ledger: Ledger) -> None:
         ledger.submit(a_request("late", start_within=10.0))
         ledger.submit(a_request("patient"))

@@ -78,7 +78,7 @@ class OutOfCredits(CallError):
 
 class UnknownModel(CallError):
     status_hint = 404
-    advice = "GET /models lists the model ids."
+    advice = "GET /models, or `rushes models`, lists the model ids."
 
     def __init__(self, model: str) -> None:
         super().__init__(f"model {model} does not exist")
