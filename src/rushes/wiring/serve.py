@@ -162,7 +162,7 @@ def web_app(house: House, hub: Hub) -> Starlette:
 def _config(settings: Settings, house: House, hub: Hub) -> uvicorn.Config:
     config = uvicorn.Config(
         web_app(house, hub),
-        http="httptools",
+        http=BoundedHeads,
         loop="uvloop",
         ws="none",
         lifespan="off",
