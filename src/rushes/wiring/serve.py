@@ -27,6 +27,7 @@ from rushes.dialects.gmi import Gmi
 from rushes.media.addresses import AllowList
 from rushes.media.fetch import Fetcher
 from rushes.server.app import Limits, make_app
+from rushes.server.heads import BoundedHeads
 from rushes.server.hub import Hub
 from rushes.settings import Settings, public_address
 from rushes.wiring.crew import Crew
