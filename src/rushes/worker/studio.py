@@ -18,6 +18,9 @@ import threading
 import time
 import traceback
 from multiprocessing.connection import Connection
+from pathlib import Path
+
+from PIL import Image
 
 from rushes.core.errors import (
     AttemptError,
@@ -30,9 +33,12 @@ from rushes.core.errors import (
     SetupError,
 )
 from rushes.core.request import Phase
-from rushes.engines.base import Engine, make_engine
+from rushes.engines.base import Engine, Picture, make_engine
 from rushes.worker import job
 from rushes.worker.messages import Answer, Cancel, Done, Failed, Line, Load, Loaded, Progress, Quit, Render
+
+LIVE_PREVIEW = "live.jpg"
+"""The newest look at a clip that is still being made; a file of the job's folder."""
 
 TELL_EVERY = 0.05
 """Seconds between two progress messages of one phase; engines may report as often as they like."""
@@ -73,9 +79,10 @@ class Desk:
 class StudioControl:
     """The engine's `Control` for one ask. Progress is thinned on its way out, cancels are not."""
 
-    def __init__(self, desk: Desk, ticket: int) -> None:
+    def __init__(self, desk: Desk, ticket: int, folder: Path | None = None) -> None:
         self._desk = desk
         self._ticket = ticket
+        self._folder = folder
         self._lock = threading.Lock()
         self._phase: Phase | None = None
         self._told_at = 0.0
@@ -98,6 +105,13 @@ class StudioControl:
         inside = min(1.0, float(fraction)) if fraction > 0 else 0.0  # also turns NaN into 0
         self._desk.tell(Progress(self._ticket, phase, inside, note[:NOTE_LENGTH]))
 
+    def preview(self, picture: Picture) -> None:
+        """Leave it in the job's folder, whole or not at all, for whoever looks."""
+        if self._folder is not None:
+            draft = self._folder / f".{LIVE_PREVIEW}"
+            Image.fromarray(picture).save(draft, format="JPEG", quality=80)
+            draft.replace(self._folder / LIVE_PREVIEW)
+
 
 class Studio:
     """Answers asks until it is told to quit."""
@@ -115,7 +129,8 @@ class Studio:
             self._engine.unload()
 
     def _answer(self, ask: Load | Render) -> Answer:
-        control = StudioControl(self._desk, ask.ticket)
+        folder = Path(ask.job.folder) if isinstance(ask, Render) else None
+        control = StudioControl(self._desk, ask.ticket, folder)
         try:
             return self._load(ask, control) if isinstance(ask, Load) else self._render(ask, control)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises ends as a message

@@ -1,0 +1,382 @@
+"""The engine itself: its options, what it can do and will take, and the way from a shot to a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rushes.core.errors import EngineError, OutOfMemory, SetupError
+from rushes.core.request import Phase
+from rushes.core.shot import Shot
+from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Picture, Plan, Report
+from rushes.engines.diffusers import machine, placement, sizes
+from rushes.engines.diffusers.eta import History, Pace, Timing
+from rushes.engines.diffusers.families import FAMILIES
+from rushes.engines.diffusers.placement import Needs, Placement
+from rushes.engines.diffusers.recipe import GIB, Levers, Lora, Recipe, read_recipe
+from rushes.engines.diffusers.sizes import Schedule
+from rushes.engines.diffusers.weights import read_weights
+
+OPTIONS = ("recipe", "weights", "models", "device", "placement", "steps", "levers", "lora")
+BYTES_PER_SECOND = 1.5e9
+"""At which weights come from a fast disk, for the estimate of the load."""
+GUESSED = {"prompt": 0.05, "decode": 0.15}
+"""Shares of the denoising time, until a clip has been measured."""
+
+
+class DiffusersEngine:
+    """Options (TOML of the card): `recipe`, a built-in one's name or the path of a .toml file; `weights`, the folder of
+    its weights (otherwise its place among `models`, the folder that `rushes pull` fills); `device`, "auto", "cpu" or
+    "cuda:0"; `placement`, a rung's name instead of the planned one; `steps`; `levers`, a table that replaces those of
+    the recipe key by key; `lora`, a list of tables that are added to the recipe's."""
+
+    name = "diffusers"
+
+    def __init__(self, options: Mapping[str, Any] | None = None) -> None:
+        options = options or {}
+        _check_options(options)
+        self.recipe = _adjusted(read_recipe(options["recipe"]), options)
+        self._models = Path(options["models"]).expanduser() if "models" in options else default_models()
+        self._weights = Path(options["weights"]).expanduser() if "weights" in options else None
+        self._device = str(options.get("device", "auto"))
+        self._forced = _rung(options.get("placement"))
+        self._history = History(self._models / "timings.json")
+        self._loaded: Any = None
+        self._preview: Any = None
+        self._rate = 0.0
+        self._measured: Footprint | None = None
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where the weights lie: the recipe's own, and those of its second checkpoint."""
+        own = self._weights or self._models / self.recipe.name
+        other = self.recipe.image_recipe
+        return {self.recipe.name: own, **({other: self._models / other} if other else {})}
+
+    def capabilities(self) -> Capabilities:
+        recipe = self.recipe
+        ignored = (
+            " It is distilled: cfg_scale and negative_prompt change nothing." if recipe.distilled else ""
+        )
+        return Capabilities(
+            text_to_video=recipe.text,
+            image_to_video=recipe.image or bool(recipe.image_recipe),
+            sound=recipe.sound,
+            aspect_ratios=tuple(recipe.clip.sizes),
+            max_seconds=recipe.clip.max_seconds,
+            honours=frozenset({"seed"} if recipe.distilled else {"seed", "cfg_scale", "negative_prompt"}),
+            description=f"{recipe.title}, {recipe.clip.fps} frames a second. Licence: {recipe.licence.name}.{ignored}",
+        )
+
+    def plan(self, shot: Shot, image_size: tuple[int, int] | None) -> Plan:
+        return sizes.plan_clip(self.recipe, shot, image_size)
+
+    def footprint(self) -> Footprint:
+        """By arithmetic before `load`, measured after it."""
+        if self._measured is not None:
+            return self._measured
+        device = machine.best_device(self._device)
+        components = self._component_bytes(device.name)
+        needs = Needs.of(self.recipe, components)
+        ladder = placement.rungs(self.recipe, device.name)
+        rung = self._forced or placement.choose(needs, ladder, device.total) or ladder[-1]
+        return Footprint(
+            memory=int(needs.on_device(rung) + placement.HEADROOM),
+            device=device.name,
+            load_seconds=5 + sum(components.values()) / BYTES_PER_SECOND,
+        )
+
+    def load(self, control: Control) -> None:
+        from rushes.engines.diffusers import loading
+        from rushes.engines.diffusers.eta import measure_rate
+        from rushes.engines.diffusers.preview import Preview
+
+        loading.require_libraries()
+        for name, folder in self.folders.items():  # before anything heavy: what is wrong with the files
+            read_weights(read_recipe(name) if name != self.recipe.name else self.recipe, folder)
+        device = machine.best_device(self._device)
+        rung = self._choose(device)
+        print(f"{self.recipe.name} on {device.name} ({device.model}): {rung}", flush=True)
+        while self._loaded is None:
+            self._loaded = self._try_load(device.name, rung, control)
+            if self._loaded is None:
+                rung = self._next_rung(rung, "loading")
+        self._rate = measure_rate(device.name)
+        pipe = self._loaded.text or self._loaded.image
+        self._preview = Preview(pipe, device.name) if self._loaded.placement.offload == "none" else None
+        self._measured = self._measure(device.name)
+
+    def render(
+        self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path
+    ) -> FrameClip:
+        from rushes.engines.diffusers import pictures
+
+        if self._loaded is None:
+            raise EngineError("the engine is not loaded")
+        self._refuse(shot, image)
+        schedule = sizes.schedule(self.recipe, plan)
+        control.progress(Phase.RENDER, 0.0, "starting")
+        rung: Placement = self._loaded.placement
+        made, pace, stage = self._attempt(shot, schedule, image, control)
+        if made is None:
+            smaller = placement.smaller(self._ladder(), rung)
+            if smaller is None:
+                raise self._out_of_memory(stage, schedule, rung)
+            print(f"out of memory while {stage}: {rung} → {smaller}", flush=True)
+            self._loaded.replace(smaller)
+            made, pace, stage = self._attempt(shot, schedule, image, control)
+        if made is None:
+            raise self._out_of_memory(stage, schedule, self._loaded.placement)
+        took = pace.finish()
+        self._history.add(self._key(schedule), took)
+        self._measured = self._measure(self._loaded.device)
+        return FrameClip(
+            plan=plan,
+            frames=pictures.stream(made.parts, plan.frames),
+            audio=made.audio,
+            report=Report(warnings=tuple(made.warnings), details=self._details(shot, schedule, made, took)),
+            close=made.parts.clear,
+        )
+
+    def unload(self) -> None:
+        """Let the pipelines go; the process that held them ends right after."""
+        import gc
+
+        self._loaded = self._preview = None
+        gc.collect()
+        _free_cache()
+
+    def first_estimate(self, schedule: Schedule) -> Timing:
+        """Seconds by the formula alone. Only after `load`, which measures the device."""
+        from rushes.engines.diffusers.eta import step_seconds
+
+        step = step_seconds(self.recipe, schedule, self._rate)
+        denoise = step * self.recipe.steps
+        return Timing(GUESSED["prompt"] * denoise, step, GUESSED["decode"] * denoise)
+
+    def _attempt(self, shot: Shot, schedule: Schedule, image: Picture | None, control: Control) -> Any:
+        """(what was made, its pace, the last stage); nothing made means that memory ran out. Clean whatever happens."""
+        from rushes.engines.diffusers import loading, running
+
+        expected = self._history.get(self._key(schedule)) or self.first_estimate(schedule)
+        pace = Pace(expected, len(schedule.parts), self.recipe.steps)
+        teller = running.Teller(control, pace, len(schedule.parts))
+        made = None
+        try:
+            made = running.run(self._loaded, shot, schedule, image, control, teller, pace, self._preview)
+        except BaseException as error:
+            if not loading.is_out_of_memory(error):
+                raise
+        finally:
+            self._loaded.clean()
+        if made is None:
+            _free_cache()
+        return made, pace, running.WORDS[teller.stage]
+
+    def _try_load(self, device: str, rung: Placement, control: Control) -> Any:
+        from rushes.engines.diffusers import loading
+
+        try:
+            return loading.load(self.recipe, self.folders, device, rung, control)
+        except BaseException as error:
+            if not loading.is_out_of_memory(error):
+                raise
+        _free_cache()
+        return None
+
+    def _refuse(self, shot: Shot, image: Picture | None) -> None:
+        """What the card should have refused; said here, too, before a minute is spent."""
+        able = self.capabilities()
+        if image is None and not able.text_to_video:
+            raise EngineError(
+                f"recipe {self.recipe.name} needs an image", advice="Send one, or choose another model."
+            )
+        if image is not None and not able.image_to_video:
+            raise EngineError(f"recipe {self.recipe.name} takes no image", advice="Choose another model.")
+        if shot.sound and not able.sound:
+            raise EngineError(f"recipe {self.recipe.name} makes no sound", advice="Ask for a silent clip.")
+        if shot.seconds > able.max_seconds:
+            raise EngineError(
+                f"recipe {self.recipe.name} makes at most {able.max_seconds} s, not {shot.seconds} s"
+            )
+
+    def _component_bytes(self, device: str) -> dict[str, int]:
+        """From the weights' headers; before they are there, as the recipe says."""
+        kinds = {"default": 4} if device == "cpu" else {"default": 2, **_wide(self.recipe)}
+        try:
+            found: dict[str, int] = {}
+            for name, folder in self.folders.items():
+                recipe = self.recipe if name == self.recipe.name else read_recipe(name)
+                shared = FAMILIES[recipe.family].shared if found else ()
+                for part, size in read_weights(recipe, folder).bytes_at(kinds).items():
+                    if part not in shared:
+                        found[f"{part}.{name}" if part in found else part] = size
+            return found
+        except SetupError:
+            return {name: int(size * GIB) for name, size in self.recipe.memory.components.items()}
+
+    def _ladder(self) -> tuple[Placement, ...]:
+        return (
+            (self._forced,)
+            if self._forced
+            else placement.rungs(
+                self.recipe, self._loaded.device if self._loaded else machine.best_device(self._device).name
+            )
+        )
+
+    def _choose(self, device: machine.Device) -> Placement:
+        if self._forced is not None:
+            return self._forced
+        needs = Needs.of(self.recipe, self._component_bytes(device.name))
+        found = placement.choose(needs, self._ladder(), device.free)
+        if found is None:
+            rows = "; ".join(
+                f"{name} {size:.1f} GiB" for name, size in placement.table(needs, self._ladder())
+            )
+            raise OutOfMemory(
+                f"{self.recipe.title} does not fit {device.name} with {device.free / GIB:.1f} GiB free: it takes {rows}",
+                advice="Free memory on the device, or choose a smaller recipe: `rushes engines` says what fits.",
+            )
+        return found
+
+    def _next_rung(self, rung: Placement, doing: str) -> Placement:
+        found = placement.smaller(self._ladder(), rung)
+        if found is None:
+            raise OutOfMemory(
+                f"out of memory while {doing} {self.recipe.title} ({rung})", advice="Choose a smaller recipe."
+            )
+        return found
+
+    def _out_of_memory(self, stage: str, schedule: Schedule, rung: Placement) -> OutOfMemory:
+        """What failed, and what takes at most half of it."""
+        plan = schedule.plan
+        for mode, seconds in (("pro", 5), ("std", plan.frames // plan.fps), ("std", 5)):
+            other = sizes.plan_clip(
+                self.recipe, Shot(seconds=seconds, mode=mode, aspect_ratio=_ratio(plan)), None
+            )
+            if sizes.schedule(self.recipe, other).pixels <= schedule.pixels / 2:
+                fits = f"{seconds} s at {other.width}×{other.height} takes less than half of it"
+                break
+        else:
+            fits = "no smaller clip of this recipe takes much less"
+        return OutOfMemory(
+            f"out of memory while {stage} {plan.seconds:g} s at {plan.width}×{plan.height} ({rung}); {fits}",
+            advice="Ask for that, give the device more free memory, or let a smaller recipe serve the model.",
+        )
+
+    def _key(self, schedule: Schedule) -> str:
+        model = machine.best_device(self._device).model
+        frames = "+".join(str(part.frames) for part in schedule.parts)
+        size = f"{schedule.width}x{schedule.height}x{frames}"
+        return "|".join(
+            [self.recipe.name, model, size, str(self._loaded.placement), f"{self.recipe.steps} steps"]
+        )
+
+    def _details(self, shot: Shot, schedule: Schedule, made: Any, took: Timing) -> dict[str, Any]:
+        recipe = self.recipe
+        details: dict[str, Any] = {
+            "recipe": recipe.name,
+            "licence": recipe.licence.name,
+            "steps": recipe.steps,
+            "guidance": None if recipe.distilled else round(recipe.guidance_at(shot.cfg_scale), 3),
+            "placement": str(self._loaded.placement),
+            "generated": [schedule.width, schedule.height],
+            "parts": [part.frames for part in schedule.parts],
+            "seconds_per_step": round(took.step, 4),
+        }
+        if made.seams:
+            details["seams"] = [round(seam, 2) for seam in made.seams]
+        return details
+
+    def _measure(self, device: str) -> Footprint:
+        before = self._measured
+        if device == "cpu":
+            import psutil
+
+            memory = psutil.Process().memory_info().rss
+        else:
+            import torch
+
+            memory = torch.cuda.max_memory_reserved(device)
+        peak = max(memory, before.memory if before else 0)
+        return Footprint(memory=peak, device=device, load_seconds=max(1.0, self._loaded.seconds))
+
+
+def default_models() -> Path:
+    import platformdirs
+
+    return platformdirs.user_data_path("rushes") / "models"
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for key, value in options.items():
+        if key not in OPTIONS:
+            raise SetupError(
+                f"engine diffusers: option '{key}' is not known; options: {', '.join(OPTIONS)}",
+                advice="Correct the [engine] table of the card.",
+            )
+        kind = {"steps": int, "levers": dict, "lora": list}.get(key, str)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise SetupError(
+                f"engine diffusers: option '{key}' is {value!r}; it must be a {kind.__name__}",
+                advice="Correct the [engine] table of the card.",
+            )
+    if "recipe" not in options:
+        raise SetupError(
+            "engine diffusers: option 'recipe' is missing", advice="`rushes engines` lists the recipes."
+        )
+    device = options.get("device", "auto")
+    if device not in ("auto", "cpu", "cuda") and not (device.startswith("cuda:") and device[5:].isdecimal()):
+        raise SetupError(
+            f"engine diffusers: option 'device' is '{device}'; allowed: auto, cpu, cuda, cuda:N",
+            advice="Correct the [engine] table of the card.",
+        )
+    if not 1 <= options.get("steps", 1) <= 200:
+        raise SetupError(f"engine diffusers: option 'steps' is {options['steps']}; allowed: 1 to 200")
+
+
+def _adjusted(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
+    """The recipe with the card's own steps, levers and LoRAs."""
+    try:
+        changed = {**msgspec.structs.asdict(recipe.levers), **options.get("levers", {})}
+        levers = msgspec.convert(changed, Levers)
+        loras = msgspec.convert(options.get("lora", []), tuple[Lora, ...])
+    except msgspec.ValidationError as error:
+        raise SetupError(
+            f"engine diffusers: {error}", advice="Correct the [engine] table of the card."
+        ) from None
+    return msgspec.structs.replace(
+        recipe, steps=options.get("steps", recipe.steps), levers=levers, lora=(*recipe.lora, *loras)
+    )
+
+
+def _rung(name: str | None) -> Placement | None:
+    if name is None:
+        return None
+    known = {str(rung): rung for rung in placement.LADDER}
+    if name not in known:
+        raise SetupError(
+            f"engine diffusers: option 'placement' is '{name}'; allowed: {', '.join(known)}",
+            advice="Correct the [engine] table of the card, or leave it out: it is planned from the free memory.",
+        )
+    return known[name]
+
+
+def _wide(recipe: Recipe) -> dict[str, int]:
+    return {name: 4 if kind == "float32" else 2 for name, kind in recipe.dtypes.items()}
+
+
+def _ratio(plan: Plan) -> Any:
+    if plan.width == plan.height:
+        return "1:1"
+    return "16:9" if plan.width > plan.height else "9:16"
+
+
+def _free_cache() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
