@@ -122,6 +122,8 @@ requests = Table(
     _time("updated_at", nullable=False),
     # Where the request's trace goes on, in the W3C form.
     Column("trace", String(64)),
+    # The request of which this one is a repetition.
+    Column("retry_of", String(64)),
     CheckConstraint(f"status IN ({_words(Status)})", "status_known"),
     CheckConstraint(f"phase IN ({_words(Phase)})", "phase_known"),
     CheckConstraint(f"held IN ({_words(Held)})", "held_known"),
@@ -162,6 +164,9 @@ _index("requests_keep_until", R.keep_until, where=and_(R.keep_until.is_not(None)
 _index("requests_all", R.created_at, R.id)
 _index("requests_by_owner", R.owner, R.created_at, R.id)
 _index("requests_by_card", R.owner, R.card, R.created_at, R.id)
+_index("requests_failed", R.owner, R.created_at, R.id, where=R.status == literal(Status.FAILED))
+# What was made lately, to tell how long the next one takes.
+_index("requests_made", R.card, R.finished_at, where=R.status == literal(Status.SUCCESS))
 _index("requests_idempotency", R.owner, R.idempotency_key, where=R.idempotency_key.is_not(None), unique=True)
 _index("requests_image", R.image_key, where=R.image_key.is_not(None))
 
@@ -194,7 +199,21 @@ owners = Table(
     Column("per_minute", Integer),
     Column("day_budget", Double),
     Column("month_budget", Double),
+    # Seconds; infinity means for ever, NULL the house's own rule.
+    Column("keep_for", Double),
     CheckConstraint("weight > 0", "weight_positive"),
+)
+
+# What an owner may do with one card, beside what `owners` says of all of them together. NULL means unbounded.
+limits = Table(
+    "limits",
+    metadata,
+    Column("owner", String(255), primary_key=True),
+    Column("card", String(255), primary_key=True),
+    Column("queue_cap", Integer),
+    Column("running_cap", Integer),
+    Column("per_minute", Integer),
+    Column("keep_for", Double),
 )
 
 # The greatest turn ever claimed, by priority: a level that is served late must not push the others' newcomers back.
