@@ -12,7 +12,7 @@ from rushes.core.errors import EngineError, OutOfMemory, SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Picture, Plan, Report
-from rushes.engines.diffusers import machine, placement, sizes
+from rushes.engines.diffusers import loading, machine, placement, sizes
 from rushes.engines.diffusers.eta import History, Pace, Timing
 from rushes.engines.diffusers.families import FAMILIES
 from rushes.engines.diffusers.placement import Needs, Placement
@@ -90,7 +90,6 @@ class DiffusersEngine:
         )
 
     def load(self, control: Control) -> None:
-        from rushes.engines.diffusers import loading
         from rushes.engines.diffusers.eta import measure_rate
         from rushes.engines.diffusers.preview import Preview
 
@@ -159,7 +158,7 @@ class DiffusersEngine:
 
     def _attempt(self, shot: Shot, schedule: Schedule, image: Picture | None, control: Control) -> Any:
         """(what was made, its pace, the last stage); nothing made means that memory ran out. Clean whatever happens."""
-        from rushes.engines.diffusers import loading, running
+        from rushes.engines.diffusers import running
 
         expected = self._history.get(self._key(schedule)) or self.first_estimate(schedule)
         pace = Pace(expected, len(schedule.parts), self.recipe.steps)
@@ -177,8 +176,6 @@ class DiffusersEngine:
         return made, pace, running.WORDS[teller.stage]
 
     def _try_load(self, device: str, rung: Placement, control: Control) -> Any:
-        from rushes.engines.diffusers import loading
-
         try:
             return loading.load(self.recipe, self.folders, device, rung, control)
         except BaseException as error:
@@ -205,18 +202,19 @@ class DiffusersEngine:
 
     def _component_bytes(self, device: str) -> dict[str, int]:
         """From the weights' headers; before they are there, as the recipe says."""
-        kinds = {"default": 4} if device == "cpu" else {"default": 2, **_wide(self.recipe)}
-        try:
-            found: dict[str, int] = {}
-            for name, folder in self.folders.items():
-                recipe = self.recipe if name == self.recipe.name else read_recipe(name)
-                shared = FAMILIES[recipe.family].shared if found else ()
-                for part, size in read_weights(recipe, folder).bytes_at(kinds).items():
-                    if part not in shared:
-                        found[f"{part}.{name}" if part in found else part] = size
-            return found
-        except SetupError:
-            return {name: int(size * GIB) for name, size in self.recipe.memory.components.items()}
+        kinds = loading.widths(self.recipe, device)
+        found: dict[str, int] = {}
+        for name, folder in self.folders.items():
+            recipe = self.recipe if name == self.recipe.name else read_recipe(name)
+            try:
+                sizes_of = read_weights(recipe, folder).bytes_at(kinds)
+            except SetupError:
+                sizes_of = {part: int(size * GIB) for part, size in recipe.memory.components.items()}
+            shared = FAMILIES[recipe.family].shared if found else ()
+            for part, size in sizes_of.items():
+                if part not in shared:
+                    found[f"{part}.{name}" if part in found else part] = size
+        return found
 
     def _ladder(self) -> tuple[Placement, ...]:
         return (
@@ -363,10 +361,6 @@ def _rung(name: str | None) -> Placement | None:
             advice="Correct the [engine] table of the card, or leave it out: it is planned from the free memory.",
         )
     return known[name]
-
-
-def _wide(recipe: Recipe) -> dict[str, int]:
-    return {name: 4 if kind == "float32" else 2 for name, kind in recipe.dtypes.items()}
 
 
 def _ratio(plan: Plan) -> Any:

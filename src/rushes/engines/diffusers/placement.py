@@ -53,10 +53,10 @@ class Needs:
 
     @classmethod
     def of(cls, recipe: Recipe, components: Mapping[str, int], pixels: int | None = None) -> Needs:
-        """`pixels` are width × height × frames of the largest part; None for 5 s of the recipe's 16:9 size."""
+        """`pixels` are width × height × frames of the largest part; None for the native length at the 16:9 size."""
         clip, memory = recipe.clip, recipe.memory
         width, height = clip.sizes["16:9"]
-        scale = 1.0 if pixels is None else pixels / (width * height * 5 * clip.fps)
+        scale = 1.0 if pixels is None else pixels / (width * height * clip.native_seconds * clip.fps)
         return cls(
             components,
             int(memory.denoise * GIB * scale),
@@ -70,12 +70,18 @@ class Needs:
         decode = self.decode_tiled if placement.tiling else self.decode
         if placement.offload == "none":
             return sum(sizes.values()) + max(self.denoise, decode)
-        heavy = [size for name, size in sizes.items() if name.startswith("transformer")]
-        light = [size for name, size in sizes.items() if not name.startswith("transformer")]
-        if placement.offload == "swap":
-            return max(max(heavy, default=0) + self.denoise, max(light, default=0) + decode)
-        encoder = max(light, default=0) * STREAMED
-        return int(max(max(heavy, default=0) * STREAMED + self.denoise, encoder + decode))
+        stages = {
+            "transformer": self.denoise,
+            "text_encoder": 0,
+            "image_encoder": 0,
+        }
+        share = STREAMED if placement.offload == "stream" else 1.0
+        peaks = []
+        for name, size in sizes.items():
+            kind = name.split(".")[0].rstrip("_0123456789")
+            held = size * share if kind in ("transformer", "text_encoder") else size
+            peaks.append(held + stages.get(kind, decode))
+        return int(max(peaks, default=0))
 
     def on_host(self, placement: Placement) -> int:
         """The machine's memory beside it."""

@@ -61,7 +61,7 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class Memory(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """GiB, before the weights are there to be measured. `components` at the recipe's own precision; the rest is what
-    running takes on top for 5 s at the 16:9 size: while denoising, and while decoding whole or in tiles."""
+    running takes on top for the native length at the 16:9 size: while denoising, and while decoding whole or in tiles."""
 
     components: dict[str, float]
     denoise: float
