@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.photo.depth import analyse
+from rushes.engines.animatic.photo.fill import fill
+from rushes.engines.animatic.photo.film import sky_alone
 from rushes.engines.animatic.photo.moves import shift_at
 from rushes.engines.animatic.photo.warp import LEAST, Shift, grid_map
 from rushes.engines.animatic.scene.path import Move, Path
@@ -30,7 +33,9 @@ def photograph() -> npt.NDArray[np.uint8]:
     image = np.zeros((300, 400, 3), np.float32)
     image[:140] = np.linspace(210, 235, 140)[:, None, None]
     image[:140, :, 2] += 15
-    image[140:] = 90 + 40 * cv2.GaussianBlur(rng.standard_normal((160, 400)).astype(np.float32), (0, 0), 1.5)[..., None]
+    image[140:] = (
+        90 + 40 * cv2.GaussianBlur(rng.standard_normal((160, 400)).astype(np.float32), (0, 0), 1.5)[..., None]
+    )
     image[60:260, 180:220] = (60, 30, 30)
     return np.clip(image, 0, 255).astype(np.uint8)
 
@@ -44,13 +49,19 @@ def test_own_aspect_and_size(engine: AnimaticEngine, photograph: npt.NDArray[np.
     assert clip.report.details["depth"]
 
 
-def test_the_first_frame_is_the_photograph(first: Callable[..., Any], photograph: npt.NDArray[np.uint8]) -> None:
+def test_the_first_frame_is_the_photograph(
+    first: Callable[..., Any], photograph: npt.NDArray[np.uint8]
+) -> None:
     frame = first("static shot", image=photograph).astype(float)
-    shown = cv2.resize(photograph, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_AREA).astype(float)
+    shown = cv2.resize(photograph, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_AREA).astype(
+        float
+    )
     assert abs(frame - shown).mean() < 14
 
 
-def test_snow_and_fog_fall_on_a_photograph_only_when_asked(first: Callable[..., Any], photograph: npt.NDArray[np.uint8]) -> None:
+def test_snow_and_fog_fall_on_a_photograph_only_when_asked(
+    first: Callable[..., Any], photograph: npt.NDArray[np.uint8]
+) -> None:
     plain = first("static shot", image=photograph).astype(int)
     snowy = first("static shot, heavy snow", image=photograph).astype(int)
     assert np.abs(snowy[60:] - plain[60:]).mean() > 8
@@ -85,3 +96,22 @@ def test_moves_stay_inside_the_photograph(name: str) -> None:
         assert u.max() < 1.02
         assert v.min() > -0.02
         assert v.max() < 1.02
+
+
+def test_the_sky_that_drifts_holds_nothing_that_stands_before_it(photograph: npt.NDArray[np.uint8]) -> None:
+    luma = photograph.mean(axis=2).astype(np.float32)
+    post = (slice(60, 120), slice(180, 220))
+    assert luma[post].max() < 60
+    assert sky_alone(luma, analyse(photograph).sky)[post].min() > 190
+
+
+def test_a_gap_is_filled_with_its_surroundings() -> None:
+    plane = np.full((40, 60), 100, np.float32)
+    plane[:, 30:] = 200
+    known = np.ones_like(plane)
+    known[10:20, 5:15] = 0
+    known[20:30, 40:50] = 0
+    broken = np.where(known > 0, plane, 0).astype(np.float32)
+    filled = fill(broken, known)
+    assert np.abs(filled - plane)[known > 0].max() < 1e-3
+    assert np.abs(filled - plane)[known == 0].max() < 25

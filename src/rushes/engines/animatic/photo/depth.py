@@ -51,7 +51,9 @@ def analyse(image: Bytes) -> Depth:
     horizon = float(np.clip(np.median(share[share > 0.02]) if (share > 0.02).any() else 0.33, 0.1, 0.6))
     ground = np.clip((down - horizon) / (1 - horizon), 0, 1) ** 0.8
     # What is large, sharp and in the middle is likely nearer than the ground behind it.
-    sharp: Plane = cv2.GaussianBlur(np.abs(cv2.Laplacian(cv2.GaussianBlur(light, (0, 0), 1), cv2.CV_32F)), (0, 0), w / 28)
+    sharp: Plane = cv2.GaussianBlur(
+        np.abs(cv2.Laplacian(cv2.GaussianBlur(light, (0, 0), 1), cv2.CV_32F)), (0, 0), w / 28
+    )
     sharp /= float(sharp.max()) + 1e-6
     across = np.linspace(-1, 1, w, dtype=np.float32)[None]
     middle = np.exp(-((across / 0.6) ** 2) - ((down - 0.6) / 0.45) ** 2)

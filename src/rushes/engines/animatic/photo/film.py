@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from rushes.engines.animatic.photo.depth import analyse
+from rushes.engines.animatic.photo.fill import fill
 from rushes.engines.animatic.photo.moves import shift_at
 from rushes.engines.animatic.photo.warp import GRID, grid_map
 from rushes.engines.animatic.post.falling import Falling
@@ -49,17 +50,22 @@ class PhotoFilm:
         if not brief.moves:
             path = replace(path, moves=(Move.named("dolly in", table("camera")["dolly in"]),))
         self._path = replace(path, base=replace(path.base, roll=0.0))
-        stated = scene.weather if brief.weathers else replace(scene.weather, rain=0.0, snow=0.0, lightning=0.0)
+        stated = (
+            scene.weather if brief.weathers else replace(scene.weather, rain=0.0, snow=0.0, lightning=0.0)
+        )
         width, height = plan.width, plan.height
         fitted = _fit(image, math.ceil(width * SPARE), math.ceil(height * SPARE))
         control.check()
         self._depth = analyse(fitted)
         control.check()
         self._y, self._c = _planes(fitted)
+        self._sky_y, self._sky_c = (sky_alone(plane, self._depth.sky) for plane in (self._y, self._c))
         light = float(self._y.mean() - 16) / 219
         air = replace(scene.air, horizon=(light,) * 3, ambient=(light,) * 3)
         self._falling = Falling(stated, air, 1.2, 1.0, scene.seed)
-        self._fog = 0.35 if stated.name == "fog" and brief.weathers else 0.22 * min(stated.snow + stated.rain, 1)
+        self._fog = (
+            0.35 if stated.name == "fog" and brief.weathers else 0.22 * min(stated.snow + stated.rain, 1)
+        )
         self._wind = FLOW * min(stated.wind, 2.5) * 0.4
         self._seed, self._seconds = scene.seed, scene.seconds
         self._sounds = scene.sounds
@@ -76,8 +82,8 @@ class PhotoFilm:
         size = (max(width // GRID, 8), max(height // GRID, 8))
         near = cv2.resize(self._depth.near, size, interpolation=cv2.INTER_AREA)
         u, v = grid_map(near, shift_at(self._path, t, 1.0), width / height)
-        y = self._sample(self._y, u, v, width, height, t, cv2.INTER_CUBIC)
-        chroma = self._sample(self._c, u, v, width // 2, height // 2, t, cv2.INTER_LINEAR)
+        y = self._sample(self._y, self._sky_y, u, v, width, height, t, cv2.INTER_CUBIC)
+        chroma = self._sample(self._c, self._sky_c, u, v, width // 2, height // 2, t, cv2.INTER_LINEAR)
         if self._fog:
             y += (np.float32(200) - y) * np.float32(self._fog)
             chroma *= np.float32(1 - self._fog)
@@ -91,17 +97,27 @@ class PhotoFilm:
     def sound(self) -> Samples:
         return mix(self._sounds, self._seconds, self._seed)
 
-    def _sample(self, plane: Plane, u: Plane, v: Plane, width: int, height: int, t: float, method: int) -> Plane:
-        """The plane seen through the grid; sky drifts in two phases that take turns, so it flows and never jumps."""
+    def _sample(
+        self, plane: Plane, sky: Plane, u: Plane, v: Plane, width: int, height: int, t: float, method: int
+    ) -> Plane:
+        """The plane seen through the grid; sky drifts in two phases that take turns, so it flows and never jumps.
+        It drifts in `sky`, where nothing else stands: what is before it must not be carried along."""
         rows, columns = plane.shape[:2]
-        across = cv2.resize(u, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(columns) - np.float32(0.5)
-        down = cv2.resize(v, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(0.5)
+        across = cv2.resize(u, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(
+            columns
+        ) - np.float32(0.5)
+        down = cv2.resize(v, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(
+            0.5
+        )
         out: Plane = cv2.remap(plane, across, down, method, borderMode=cv2.BORDER_REFLECT)
         if not self._moves_sky or not self._depth.sky.any():
             return out
         # Only the rows that hold sky are drawn again.
         mask_grid = cv2.remap(
-            self._depth.sky, u * (self._depth.sky.shape[1] - 1), v * (self._depth.sky.shape[0] - 1), cv2.INTER_LINEAR
+            self._depth.sky,
+            u * (self._depth.sky.shape[1] - 1),
+            v * (self._depth.sky.shape[0] - 1),
+            cv2.INTER_LINEAR,
         )
         used = np.flatnonzero(mask_grid.max(axis=1) > 0.02)
         if not len(used):
@@ -115,11 +131,21 @@ class PhotoFilm:
             weight = np.float32(1 - abs(2 * p - 1))
             offset = np.float32((p - 0.5) * self._wind * period * columns)
             moved = across[:last] - offset * mask
-            drifted += weight * cv2.remap(plane, moved, down[:last], method, borderMode=cv2.BORDER_REFLECT)
+            drifted += weight * cv2.remap(sky, moved, down[:last], method, borderMode=cv2.BORDER_REFLECT)
         if drifted.ndim == 3:
             mask = mask[..., None]
         out[:last] += (drifted - out[:last]) * mask
         return out
+
+
+def sky_alone(plane: Plane, sky: Plane) -> Plane:
+    """The plane with everything that stands before the sky painted over by the sky around it."""
+    if not sky.any():
+        return plane
+    rows, columns = plane.shape[:2]
+    reach = max(sky.shape[1] // 60, 1) * 2 + 1
+    safe = cv2.erode((sky > 0.9).astype(np.float32), np.ones((reach, reach), np.uint8))
+    return fill(plane, cv2.resize(safe, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
 
 def _fit(image: Picture, width: int, height: int) -> Picture:
@@ -137,7 +163,8 @@ def _planes(image: Picture) -> tuple[Plane, Plane]:
     rgb = image.astype(np.float32) / np.float32(255)
     luma = rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     chroma = np.stack(
-        [(rgb[..., 2] - luma) * np.float32(224 / 1.8556), (rgb[..., 0] - luma) * np.float32(224 / 1.5748)], axis=2
+        [(rgb[..., 2] - luma) * np.float32(224 / 1.8556), (rgb[..., 0] - luma) * np.float32(224 / 1.5748)],
+        axis=2,
     )
     half = (max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1))
     return luma * np.float32(219) + np.float32(16), cv2.resize(chroma, half, interpolation=cv2.INTER_AREA)

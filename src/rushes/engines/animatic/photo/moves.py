@@ -21,7 +21,9 @@ def shift_at(path: Path, t: float, strength: float) -> Shift:
     forward = path.total("forward")
     dolly = DOLLY * k * forward * (u if forward >= 0 else u - 1) if forward else 0.0
     zoom = math.prod(move.zoom for move in path.moves)
-    zoomed = 1 + (min(max(zoom, 0.75), 1.35) - 1) * u if zoom >= 1 else 1 + (1 / max(zoom, 0.75) - 1) * (1 - u)
+    zoomed = (
+        1 + (min(max(zoom, 0.75), 1.35) - 1) * u if zoom >= 1 else 1 + (1 / max(zoom, 0.75) - 1) * (1 - u)
+    )
     pan = path.total("yaw") * TURN * middle
     tilt = path.total("rise") * TURN * middle
     side = TRUCK * k * (path.total("right") * middle + 1.2 * math.sin(path.total("orbit") * middle))
@@ -31,10 +33,13 @@ def shift_at(path: Path, t: float, strength: float) -> Shift:
     y = 0.003 * shake * (math.sin(t * 2.7 + 2) + 0.6 * math.sin(t * 6.1))
     # Room at the edges for what the move may show: enlarged just as much as it needs.
     reach = abs(path.total("yaw")) * TURN * 0.5 + abs(path.total("rise")) * TURN * 0.5
-    reach += TRUCK * k * 0.65 * (abs(path.total("right")) * 0.5 + abs(path.total("orbit")) * 0.6 + abs(path.total("up")) * 0.5)
+    reach += (
+        TRUCK
+        * k
+        * 0.65
+        * (abs(path.total("right")) * 0.5 + abs(path.total("orbit")) * 0.6 + abs(path.total("up")) * 0.5)
+    )
     reach += 0.012 * shake
     margin = 1.012 + 2 * reach
     roll = 0.004 * path.total("shake") * math.sin(t * 1.7)
-    return Shift(
-        pan_x=pan + x, pan_y=-tilt + y, x=side, y=lift, zoom=zoomed * margin, dolly=dolly, roll=roll
-    )
+    return Shift(pan_x=pan + x, pan_y=-tilt + y, x=side, y=lift, zoom=zoomed * margin, dolly=dolly, roll=roll)

@@ -45,7 +45,9 @@ def grid_map(near: Plane, shift: Shift, aspect: float) -> tuple[Plane, Plane]:
     x, y = x * c - y * s / aspect, x * s * aspect + y * c
     u, v = x / shift.zoom, y / shift.zoom
     for _ in range(6):
-        z = cv2.remap(near, (u + 0.5) * (w - 1), (v + 0.5) * (h - 1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        z = cv2.remap(
+            near, (u + 0.5) * (w - 1), (v + 0.5) * (h - 1), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
         enlarge = shift.zoom * (1 + shift.dolly * z)
         z = z - shift.anchor
         u = x / enlarge + shift.x * z + shift.pan_x
