@@ -3,6 +3,8 @@ until one knows something (push-pull). Smooth, without seams, and never an inven
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -12,7 +14,7 @@ from rushes.engines.animatic.runtime import Plane
 def fill(plane: Plane, known: Plane) -> Plane:
     """`plane` (H, W) or (H, W, C) where `known` (H, W) is 1, its surroundings where that is 0, a blend between."""
     weight = np.clip(known, 0, 1).astype(np.float32)
-    levels = [(plane * _beside(weight, plane), weight)]
+    levels: list[tuple[Any, Any]] = [(plane * _beside(weight, plane), weight)]
     while min(levels[-1][1].shape) > 2:
         values, weight = levels[-1]
         levels.append((cv2.pyrDown(values), cv2.pyrDown(weight)))
