@@ -18,6 +18,24 @@ def table(name: str) -> dict[str, Any]:
 
 
 @cache
+def places() -> dict[str, Any]:
+    """The places, each completed by the rows of its `base`."""
+    rows = table("places")
+    return {name: _completed(row, rows) for name, row in rows.items()}
+
+
+def _completed(row: dict[str, Any], rows: dict[str, Any]) -> dict[str, Any]:
+    if "base" not in row:
+        return row
+    base = _completed(rows[row["base"]], rows)
+    merged = {**base, **row}
+    for key, value in row.items():
+        if isinstance(value, dict) and isinstance(base.get(key), dict) and key != "sounds":
+            merged[key] = {**base[key], **value}
+    return merged
+
+
+@cache
 def colour(text: str) -> tuple[float, float, float]:
     """`"#rrggbb 1.5"`: an sRGB colour and an optional strength, as linear light."""
     code, _, strength = text.partition(" ")

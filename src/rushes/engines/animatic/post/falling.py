@@ -33,6 +33,8 @@ class Falling:
         for kind, amount, count, colours in (
             ("rain", weather.rain, 4200, [(bright * 0.82, bright * 0.88, bright * 0.95)]),
             ("snow", weather.snow, 2400, [(bright, bright, bright * 1.02)]),
+            ("motes", weather.motes, 420, [(min(bright * 1.1, 1.0), bright, bright * 0.86)]),
+            ("bubbles", weather.bubbles, 160, [(0.78, 0.95, 1.0)]),
             ("petals", weather.petals, 320, [(1.0, 0.72, 0.8), (1.0, 0.86, 0.9), (0.95, 0.6, 0.7)]),
             ("leaves", weather.leaves, 260, [(0.75, 0.36, 0.1), (0.82, 0.58, 0.14), (0.6, 0.2, 0.08)]),
         ):
@@ -59,12 +61,12 @@ class Falling:
         b = pose.project((world + (step @ turn)).astype(np.float32), width, height)
         z = a[:, 2]
         focal = pose.zoom * min(width, height)
-        size = {"rain": 0.0065, "snow": 0.014, "petals": 0.045, "leaves": 0.055}[kind] * (0.6 + 0.8 * seeds[:, 3])
+        size = {"rain": 0.0065, "snow": 0.014, "petals": 0.045, "leaves": 0.055, "motes": 0.006, "bubbles": 0.016}[kind] * (0.6 + 0.8 * seeds[:, 3])
         radius = size * focal / np.maximum(z, 0.1)
         # Out of focus near the lens: larger and fainter, never a hard disc.
         near = np.clip((2.6 - z) / 2.6, 0, 1)
         radius *= 1 + 1.5 * near
-        alpha = {"rain": 0.5, "snow": 0.85, "petals": 0.9, "leaves": 0.9}[kind] * (1 - 0.7 * near)
+        alpha = {"rain": 0.5, "snow": 0.85, "petals": 0.9, "leaves": 0.9, "motes": 0.5, "bubbles": 0.4}[kind] * (1 - 0.7 * near)
         fade = np.clip((z - 0.7) * 1.5, 0, 1) * np.clip((BOX[2] - z) / (BOX[2] * 0.5), 0, 1)
         items = np.zeros((len(seeds), 9), np.float32)
         items[:, 0:2] = (a[:, 0:2] + b[:, 0:2]) * 0.5
@@ -83,9 +85,9 @@ class Falling:
 
     def _place(self, kind: str, seeds: Plane, pose: Pose, t: float) -> Plane:
         """Where particles are, relative to the camera and turned with it: x across, y up, z away."""
-        fall = {"rain": 9.0, "snow": 1.1, "petals": 0.9, "leaves": 1.2}[kind] * (0.75 + 0.5 * seeds[:, 3])
-        blow = {"rain": 1.3, "snow": 0.7, "petals": 0.9, "leaves": 1.1}[kind] * self._wind
-        wobble = {"rain": 0.0, "snow": 0.22, "petals": 0.5, "leaves": 0.6}[kind]
+        fall = {"rain": 9.0, "snow": 1.1, "petals": 0.9, "leaves": 1.2, "motes": 0.03, "bubbles": -0.55}[kind] * (0.75 + 0.5 * seeds[:, 3])
+        blow = {"rain": 1.3, "snow": 0.7, "petals": 0.9, "leaves": 1.1, "motes": 0.12, "bubbles": 0.05}[kind] * self._wind
+        wobble = {"rain": 0.0, "snow": 0.22, "petals": 0.5, "leaves": 0.6, "motes": 0.14, "bubbles": 0.1}[kind]
         phase = seeds[:, 4] * 6.28
         at = seeds[:, :3] * BOX
         at[:, 0] += t * blow + wobble * np.sin(t * (0.7 + seeds[:, 5]) + phase)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rushes.engines.animatic.prompt.brief import Brief
 from rushes.engines.animatic.scene.graph import Subject
-from rushes.engines.animatic.tables import table
+from rushes.engines.animatic.tables import places, table
 
 if TYPE_CHECKING:
     from rushes.engines.animatic.scene.compose import Dice
@@ -46,7 +46,7 @@ def cast_subjects(brief: Brief, place: str, unwanted: frozenset[str], dice: Dice
                     rank=len(cast),
                 )
             )
-    for kind, chance in table("places")[place].get("extras", {}).items():
+    for kind, chance in places()[place].get("extras", {}).items():
         if not cast and kind not in unwanted and dice.happens(float(chance)):
             row = rows[kind]
             cast.append(

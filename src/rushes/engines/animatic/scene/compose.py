@@ -21,6 +21,7 @@ from rushes.engines.animatic.scene.cast import cast_subjects
 from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.light import lit_air
 from rushes.engines.animatic.scene.path import Move, Path
+from rushes.engines.animatic.tables import places as every_place
 from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
@@ -51,7 +52,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     brief = parse(shot.prompt)
     unwanted = brief.without | parse(shot.negative_prompt).names
     dice = Dice(shot.seed, shot.cfg_scale)
-    places = table("places")
+    places = every_place()
     named = [place for place in brief.places if place in places and place not in unwanted]
     implied = [place for place in brief.implied if place in places and place not in unwanted]
     homes = [home for wish in brief.subjects for home in table("subjects")[wish.kind].get("homes", []) if home in places]
@@ -89,6 +90,10 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     name = stated[0] if stated else dice.choose([w for w in ground["weathers"] if w not in unwanted] or ["clear"])
     row = rows[name]
     falling = {key: float(row.get(key, 0.0)) for key in ("rain", "snow", "lightning")}
+    if ground.get("indoors"):
+        # The weather is outside; at most it greys the window.
+        falling = dict.fromkeys(falling, 0.0)
+    falling |= ground.get("drifting", {})
     if "rain" in stated and "snow" in stated:
         falling["rain"] = 0.4
     wind = max(float(rows[w]["wind"]) for w in [name, *stated])

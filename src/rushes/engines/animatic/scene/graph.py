@@ -22,6 +22,8 @@ class Weather:
     lightning: float = 0.0
     petals: float = 0.0
     leaves: float = 0.0
+    motes: float = 0.0
+    bubbles: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ def lit_air(
     time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], dice: Dice, aspect: float
 ) -> tuple[Air, float]:
     """The air, and the exposure that suits it."""
-    row: dict[str, Any] = table("times")[time]
+    row: dict[str, Any] = {**table("times")[time], **ground.get("air", {})}
     sky: dict[str, Any] = table("weathers")[weather.name]
     grey = float(sky["grey"])
     dim = float(sky["sun"])
@@ -33,7 +33,7 @@ def lit_air(
     if "sun" in unwanted:
         # Behind the camera: the light stays, its source leaves the picture.
         sun = (sun[0], sun[1], -abs(sun[2]))
-    cover = float(sky["cover"]) + dice.jitter(0.16)
+    cover = float(row.get("cover", sky["cover"])) + dice.jitter(0.16)
     if {"cloudy", "overcast"} & unwanted:
         cover = min(cover, 0.08)
     moon = bool(row.get("moon", False))
@@ -49,6 +49,7 @@ def lit_air(
     lit = np.asarray(veiled(row["cloud_lit"], 0.9, light_through * shine))
     shade = np.asarray(veiled(row["cloud_shade"], 0.8, (0.6 + 0.4 * dim) * shine))
     even = 0.55 * lit + 0.45 * shade
+    blow = (0.4 + 0.6 * weather.wind) * float(row.get("drift", 1.0))
     air = Air(
         sun=sun,
         zenith=veiled(row["zenith"], 0.9, (0.75 + 0.25 * dim) * (1 + 0.25 * grey)),
@@ -67,7 +68,8 @@ def lit_air(
         disc=float(row["disc"]) * (0.0 if "sun" in unwanted else dim * dim * (1 - flat) ** 2),
         cover=min(max(cover, 0.0), 1.0),
         soft=float(sky["soft"]),
-        drift=(0.003 * (0.4 + 0.6 * weather.wind), 0.0016 * (0.4 + 0.6 * weather.wind)),
+        cloud_scale=float(row.get("cloud_scale", 0.16)),
+        drift=(0.003 * blow, 0.0016 * blow),
         fog=float(ground["fog"]) * (0.15 if "fog" in unwanted else float(sky["fog"])) * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
         moon=moon and "moon" not in unwanted and "night" not in unwanted,

@@ -101,7 +101,50 @@ def birds(n: int, rng: Random) -> Samples:
     return out
 
 
-VOICES: dict[str, Callable[[int, Random], Samples]] = {"wind": wind, "waves": waves, "rain": rain, "thunder": thunder, "birds": birds}
+def city(n: int, rng: Random) -> Samples:
+    """The hum of traffic, and cars that pass."""
+    air = noise(n, rng, 1.6)
+    out = band(air, 40, 220) * 0.9 + band(air, 300, 900, 1) * 0.12 * unrest(n, rng, 0.5)
+    t = np.arange(n)
+    for _ in range(max(2, n // (2 * SAMPLE_RATE))):
+        passing = np.exp(-(((t - rng.integers(0, n)) / (SAMPLE_RATE * 1.2)) ** 2)).astype(np.float32)
+        out += band(noise(n, rng, 0.6), 200, 1800, 1) * passing * 0.5
+    return out
+
+
+def underwater(n: int, rng: Random) -> Samples:
+    """A low murmur, and bubbles that rise in runs."""
+    out = band(noise(n, rng, 1.8), 40, 260) * (0.6 + 0.4 * unrest(n, rng, 0.4))
+    for _ in range(int(2.2 * n / SAMPLE_RATE)):
+        length = int(SAMPLE_RATE * rng.uniform(0.03, 0.08))
+        at = int(rng.integers(0, max(n - length, 1)))
+        t = np.arange(length) / SAMPLE_RATE
+        f = rng.uniform(300, 900) * (1 + 5 * t)
+        bubble = np.sin(2 * np.pi * np.cumsum(f) / SAMPLE_RATE) * np.hanning(length) * rng.uniform(0.05, 0.3)
+        out[int(rng.integers(2)), at : at + length] += bubble.astype(np.float32)[: n - at]
+    return out
+
+
+def hush(n: int, rng: Random) -> Samples:
+    """The tone of a quiet room."""
+    return band(noise(n, rng, 1.4), 60, 400) * (0.7 + 0.3 * unrest(n, rng, 0.3))
+
+
+def drone(n: int, rng: Random) -> Samples:
+    """A slow chord of low tones, for where there is no air."""
+    t = np.arange(n) / SAMPLE_RATE
+    out = np.zeros((2, n), np.float32)
+    for ratio in (1.0, 1.5, 2.0, 2.52):
+        wobble = 1 + 0.002 * np.sin(2 * np.pi * rng.uniform(0.1, 0.3) * t + rng.uniform(0, 6))
+        tone = np.sin(2 * np.pi * 55 * ratio * t * wobble + rng.uniform(0, 6)).astype(np.float32)
+        out += tone * unrest(n, rng, 0.25) / ratio
+    return out
+
+
+VOICES: dict[str, Callable[[int, Random], Samples]] = {
+    "wind": wind, "waves": waves, "rain": rain, "thunder": thunder, "birds": birds, "city": city, "underwater": underwater,
+    "indoors": hush, "hall": hush, "space": drone,
+}  # fmt: skip
 
 
 def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:

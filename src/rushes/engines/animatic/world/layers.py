@@ -9,8 +9,12 @@ from rushes.core.errors import SetupError
 from rushes.engines.animatic.runtime import Plane
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.tables import colour, table
+from rushes.engines.animatic.world.city import City
+from rushes.engines.animatic.world.mirror import Mirror
 from rushes.engines.animatic.world.ocean import Ocean, Water
+from rushes.engines.animatic.world.planet import Planet
 from rushes.engines.animatic.world.plants import Plants, kinds_of
+from rushes.engines.animatic.world.room import Room
 from rushes.engines.animatic.world.terrain import Land, Terrain
 from rushes.engines.animatic.world.trunks import Trunks
 from rushes.engines.animatic.world.view import Canvas, Pose
@@ -56,7 +60,7 @@ def layers(scene: Scene, control: Control) -> list[Layer]:
     terrain: Terrain | None = None
     for name in scene.ground["layers"]:
         control.check()
-        row = scene.ground[name]
+        row = scene.ground.get(name, {})
         match name:
             case "ocean":
                 built.append(_ocean(scene, row))
@@ -65,6 +69,16 @@ def layers(scene: Scene, control: Control) -> list[Layer]:
                 built.append(terrain)
             case "trunks" if terrain:
                 built.append(Trunks(row, terrain, scene.air, scene.seed))
+            case "city":
+                dark = float(table("times")[scene.time].get("lamps", 0.0))
+                built.append(City(row, scene.weather, scene.air, max(dark, 0.4 * bool(scene.weather.rain)), scene.seed))
+            case "mirror":
+                built.append(Mirror(float(scene.ground["ocean"].get("roughness", 1.0))))
+            case "planet":
+                built.append(Planet(row, scene.air, scene.seed))
+            case "room":
+                dark = float(table("times")[scene.time].get("lamps", 0.0))
+                built.append(Room(row, scene.air, dark, scene.seed))
             case "plants":
                 built.append(_plants(scene, row, terrain))
             case _:

@@ -15,7 +15,7 @@ import numpy as np
 
 from rushes.engines.animatic.runtime import Plane
 
-SIDE = 160
+SIDE = 208
 OVER = 3
 LEVELS = 3
 VARIANTS = 4

@@ -32,7 +32,8 @@ class Land:
     """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
     0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height; snow and grass
     hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys;
-    `shore` tilts the map, so that land lies to the left and water to the right; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
+    `shore` tilts the map, so that land lies to the left and water to the right; `river` half its width in
+    metres, where one runs through; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
 
     height: float
     scale: float
@@ -55,6 +56,7 @@ class Land:
     size: int
     low_fog: float
     shore: float
+    river: float
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
@@ -80,6 +82,7 @@ class Land:
             size=int(row.get("size", SIZE)),
             low_fog=float(row.get("low_fog", 1.0)),
             shore=float(row.get("shore", 0.0)),
+            river=float(row.get("river", 0.0)),
         )
 
 
@@ -99,6 +102,13 @@ class Terrain:
             # Land rises to the left of the middle and falls to the right of it, gently at the water's edge.
             across = (np.arange(land.size, dtype=np.float32) - land.size / 2) * np.float32(land.cell * land.shore)
             self._heights -= across[None] + np.float32(0.25 * land.height) * np.tanh(across / (0.2 * land.height))[None]
+        if land.river:
+            # A winding bed, from whose middle the banks rise.
+            away = np.arange(land.size, dtype=np.float32) * np.float32(land.cell)
+            middle = land.size * land.cell / 2 + 1.4 * land.river * np.sin(away / (5.5 * land.river))
+            across = np.abs(away[None] - middle[:, None]) - np.float32(land.river)
+            self._heights += np.float32(0.2 * land.height) * np.tanh(across / (1.5 * land.river))
+            self._heights -= np.maximum(-across, 0) * np.float32(0.1)
         small = cv2.resize(self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA)
         around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR)
         rng = np.random.default_rng(seed)
@@ -170,6 +180,9 @@ class Terrain:
             row = int(rng.uniform(0.15, 0.35) * n)
             dry = np.flatnonzero(small[row] > 0.012 * self.land.height)
             return (float(dry[-1]) if len(dry) else n / 2) * step, row * step
+        if self.land.river:
+            z = rng.uniform(0.12, 0.3) * n * step
+            return n * step / 2 + 1.4 * self.land.river * float(np.sin(z / (5.5 * self.land.river))), z
         for _ in range(24):
             x, z = rng.uniform(0.3, 0.7) * n, rng.uniform(0.12, 0.4) * n
             eye = float(self._floor[int(z), int(x)]) + 0.05 * self.land.height
