@@ -118,3 +118,23 @@ def test_a_current_ledger_opens_without_alembic(url: str) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script, url], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
+
+
+def test_requests_from_before_the_audit_have_no_tags(url: str, tmp_path: Path) -> None:
+    ledger = Ledger(url)
+    ledger.db.open()
+    migrations.upgrade(ledger.db, "0003")
+    ledger.close()
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    with connection:
+        connection.execute(
+            "INSERT INTO requests (id, owner, model, card, dialect, payload, shot, status, priority, turn, cost, "
+            "created_at, queued_at, updated_at) VALUES ('old', 'ann', 'm', 'm', 'gmi', '{}', '{}', 'queued', 0, 1, 1, "
+            "1, 1, 1)"
+        )
+    connection.close()
+    ledger = Ledger(url)
+    ledger.migrate()
+    assert ledger.get("old").tags == ()
+    assert ledger.audit() == ()
+    ledger.close()

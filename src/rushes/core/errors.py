@@ -8,6 +8,7 @@ RushesError
 │   ├── UnknownRequest        404  also another owner's
 │   ├── FileGone              410  expired by retention
 │   ├── AlreadyEnded          409  cancel after the end
+│   ├── NotRepeatable         409  only what failed or was cancelled is made anew
 │   ├── KeyInUse              409  the same Idempotency-Key is being written
 │   ├── KeyReused             422  the same Idempotency-Key with another body
 │   ├── BodyTooLarge          413
@@ -17,7 +18,8 @@ RushesError
 │   ├── RateLimited           429
 │   ├── TooManyStreams        429  event streams of one owner
 │   └── QueueFull             503
-├── InputError                the client's image cannot be used: ends the request, never blames a worker
+├── InputError                what the client sent cannot be used: ends the request, never blames a worker
+│   ├── Refused               a policy did not let it pass, or did not let its result
 │   ├── BadImage
 │   └── FetchError            the image's URL could not or may not be fetched
 │       └── FetchHiccup       the network's fault for now                  retryable
@@ -105,6 +107,14 @@ class AlreadyEnded(CallError):
         self.status = status
 
 
+class NotRepeatable(CallError):
+    status_hint = 409
+
+    def __init__(self, status: str) -> None:
+        super().__init__(f"request is {status}: only a failed or cancelled one can be made anew")
+        self.status = status
+
+
 class KeyInUse(CallError):
     status_hint = 409
     advice = "Another call with this Idempotency-Key is being answered: repeat the call in a second."
@@ -175,6 +185,10 @@ class QueueFull(CallError):
 
 class InputError(RushesError):
     status_hint = 400
+
+
+class Refused(InputError):
+    """The message is the policy's reason, meant for the client."""
 
 
 class BadImage(InputError):

@@ -7,7 +7,7 @@ is drawn from them. No other file assigns a status.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -41,7 +41,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(Status.QUEUED, "claim", Status.PROCESSING, "fence += 1, lease set"),
     Transition(Status.QUEUED, "cancel", Status.CANCELLED, "never started"),
     Transition(Status.QUEUED, "expire", Status.FAILED, "start_by passed"),
-    Transition(Status.QUEUED, "refuse", Status.FAILED, "the input image is bad"),
+    Transition(Status.QUEUED, "refuse", Status.FAILED, "the input image is bad or refused by a policy"),
     Transition(Status.PROCESSING, "finish", Status.SUCCESS, "guarded by the fence"),
     Transition(Status.PROCESSING, "fail", Status.FAILED, "not retryable, or failures ran out"),
     Transition(Status.PROCESSING, "retry", Status.QUEUED, "failures += 1, back-off"),
@@ -73,7 +73,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `seconds` is the clip's length; `engine` names what made it; `report` is the engine's own account (understood,
     ignored, warnings, camera …); `measured` the inspection's figures; `sha256` the hash of the video file. `timings` are
-    the seconds that the attempt spent in each phase.
+    the seconds that the attempt spent in each phase. `source` is the IPTC digital source type that the files are marked
+    with, `credentials` who signed the video (C2PA): "rushes", "upstream" or nobody.
     """
 
     video: str
@@ -89,6 +90,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: int = 0
     engine: str = ""
     sha256: str = ""
+    source: str = ""
+    credentials: Literal["", "rushes", "upstream"] = ""
     report: dict[str, Any] = {}
     measured: dict[str, Any] = {}
     timings: dict[str, float] = {}
@@ -99,7 +102,8 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's expiring right to one attempt. `fence` only ever rises; every write names it.
 
     `model` is the id as the client wrote it, `card` the card's own. `queued_at` is when the request began to wait, in
-    seconds since the epoch, and `trace` the W3C traceparent that the attempt goes on under.
+    seconds since the epoch, and `trace` the W3C traceparent that the attempt goes on under; `tags` are what policies
+    have said so far.
     """
 
     request_id: str
@@ -114,6 +118,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     lease_seconds: float
     queued_at: float = 0.0
     trace: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class IntakeLease(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +129,8 @@ class IntakeLease(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     model: str
     card: str = ""
+    shot: Shot = Shot()
+    tags: tuple[str, ...] = ()
     image_url: str
     tries: int
 
@@ -143,7 +150,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is the id as the client wrote it, `card` the card's own. `payload` is the body's payload as sent, with
     inline images replaced by `store:` keys. `revision` rises with every visible change. `keep_until` is when the files
-    of an ended request may go, `expired_at` when they went. `note` is the engine's word on its phase.
+    of an ended request may go, `expired_at` when they went. `note` is the engine's word on its phase. `turn` is the place
+    in the fair share, `retry_of` the request that this one repeats, `tags` what policies said of it.
     """
 
     id: str
@@ -155,12 +163,14 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
     shot: Shot
     image_key: str | None = None
+    image_url: str | None = None
     phase: Phase | None = None
     progress: float = 0.0
     note: str = ""
     failures: int = 0
     fence: int = 0
     priority: int = 0
+    turn: float = 0.0
     outcome: Outcome | None = None
     error: str | None = None
     error_name: str | None = None
@@ -173,3 +183,5 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: float | None = None
     keep_until: float | None = None
     expired_at: float | None = None
+    retry_of: str | None = None
+    tags: tuple[str, ...] = ()

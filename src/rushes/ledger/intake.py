@@ -7,6 +7,7 @@ image that kills its reader does not loop.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, func, select, update
 from rushes.core.errors import LeaseLost, RushesError
 from rushes.core.request import IntakeLease, Status
 from rushes.ledger.base import Base
-from rushes.ledger.rows import IntakeClaim
+from rushes.ledger.rows import IntakeClaim, decode_shot, decode_tags, joined
 from rushes.ledger.statements import INTAKE, MAX_INTAKE_TRIES
 from rushes.ledger.table import R, requests
 
@@ -46,7 +47,7 @@ class Intake(Base):
                 ready_at=self.now + INTAKE_LEASE_SECONDS,
                 updated_at=self.now,
             )
-            .returning(R.id, R.intake_fence, R.owner, R.model, R.card, R.image_url)
+            .returning(R.id, R.intake_fence, R.owner, R.model, R.card, R.shot, R.tags, R.image_url)
         ).first()
         if row is None:
             later = select(func.min(R.ready_at) - self.now).where(*INTAKE, R.ready_at > self.now)
@@ -58,18 +59,24 @@ class Intake(Base):
                 owner=row.owner,
                 model=row.model,
                 card=row.card,
+                shot=decode_shot(row.shot),
+                tags=decode_tags(row.tags),
                 image_url=row.image_url,
                 tries=row.intake_fence,
             )
         )
 
-    def finish_intake(self, lease: IntakeLease, image_key: str) -> None:
-        """The checked image lies in the store under `image_key`: the request may be claimed. Raises `LeaseLost`."""
-        self._intake_write(lease, self.changes.told(image_key=image_key, held=None, ready_at=None))
+    def finish_intake(self, lease: IntakeLease, image_key: str, tags: Sequence[str] = ()) -> None:
+        """The checked image lies in the store under `image_key`: the request may be claimed, and `tags` join its own.
+        Raises `LeaseLost`."""
+        values = self.changes.told(
+            image_key=image_key, held=None, ready_at=None, tags=joined(lease.tags, tags)
+        )
+        self._intake_write(lease, values)
         self.ring()
 
     def fail_intake(self, lease: IntakeLease, error: RushesError) -> None:
-        """The image cannot be used: the request ends failed, and no worker is blamed. Raises `LeaseLost`."""
+        """The image cannot be used, or a policy refused it: the request ends failed, and no worker is blamed. Raises `LeaseLost`."""
         self._intake_write(lease, self.changes.ended(Status.FAILED, error=str(error), error_name=error.name))
 
     def retry_intake(self, lease: IntakeLease, error: RushesError) -> Status:

@@ -19,16 +19,36 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Update
 
-from rushes.core.errors import AlreadyEnded, InputError, KeyReused, LeaseLost, RushesError, UnknownRequest, WorkerLost
+from rushes.core.errors import (
+    AlreadyEnded,
+    InputError,
+    KeyReused,
+    LeaseLost,
+    RushesError,
+    UnknownRequest,
+    WorkerLost,
+)
 from rushes.core.request import Lease, Outcome, Phase, Request, Status
 from rushes.ledger.accounts import Accounts
 from rushes.ledger.admission import admit
+from rushes.ledger.audit import Audit
 from rushes.ledger.base import doubling
 from rushes.ledger.intake import Intake
 from rushes.ledger.line import Line
+from rushes.ledger.outlook import Outlooks
 from rushes.ledger.reading import Reading
 from rushes.ledger.retention import Retention
-from rushes.ledger.rows import Claim, IntakeClaim, NewRequest, Page, Swept, decode_shot, request_from
+from rushes.ledger.rows import (
+    Claim,
+    IntakeClaim,
+    NewRequest,
+    Page,
+    Swept,
+    decode_shot,
+    decode_tags,
+    joined,
+    request_from,
+)
 from rushes.ledger.statements import MAX_INTAKE_TRIES, Statements
 from rushes.ledger.statistics import Numbers
 from rushes.ledger.table import Held
@@ -38,7 +58,7 @@ __all__ = ["Claim", "IntakeClaim", "Ledger", "NewRequest", "Page", "Swept"]
 _LOST = "worker lost"
 
 
-class Ledger(Accounts, Intake, Numbers, Reading, Retention):
+class Ledger(Accounts, Audit, Intake, Numbers, Outlooks, Reading, Retention):
     """All verbs; the classes above hold those that change no status of a running request. Thread-safe."""
 
     def __init__(
@@ -104,13 +124,14 @@ class Ledger(Accounts, Intake, Numbers, Reading, Retention):
         values = {"phase": phase.value, "progress": min(1.0, max(0.0, progress)), "note": note}
         self.db.write(lambda connection: self._guarded(connection, self._sql.beat, lease, values))
 
-    def finish(self, lease: Lease, outcome: Outcome) -> None:
-        """Publish the result: the one moment at which it becomes visible. The owner is charged the attempt's seconds.
-        Raises `LeaseLost`."""
+    def finish(self, lease: Lease, outcome: Outcome, tags: Sequence[str] = ()) -> None:
+        """Publish the result: the one moment at which it becomes visible. The owner is charged the attempt's seconds;
+        `tags` join those of the request. Raises `LeaseLost`."""
+        values = {"outcome": outcome, "tags": joined(lease.tags, tags)}
 
         def body(connection: Connection) -> None:
             seconds = self._end_attempt(connection, lease.request_id, lease.fence, "finish")
-            self._guarded(connection, self._sql.finish, lease, {"outcome": outcome})
+            self._guarded(connection, self._sql.finish, lease, values)
             connection.execute(self._sql.charge, {"owner": lease.owner, "seconds": seconds})
 
         self.db.write(body)
@@ -171,8 +192,14 @@ class Ledger(Accounts, Intake, Numbers, Reading, Retention):
                     raise KeyReused
                 return request_from(first[1:])
         owner = self._next_turn(connection, new)
-        admit(connection, owner, new, self.now)
-        values = {**msgspec.structs.asdict(new), "turn": owner.last_turn, "held": None, "ready_within": None}
+        account = admit(connection, owner, new, self.now)
+        values = {
+            **msgspec.structs.asdict(new),
+            "keep_for": account.kept_for(new.keep_for),
+            "turn": owner.last_turn,
+            "held": None,
+            "ready_within": None,
+        }
         if new.image_url is not None and new.image_key is None:
             values |= {"held": Held.INTAKE.value, "ready_within": 0.0}
         return request_from(connection.execute(self._sql.submit, values).one())
@@ -233,6 +260,7 @@ class Ledger(Accounts, Intake, Numbers, Reading, Retention):
                 lease_seconds=self.lease_seconds,
                 queued_at=row.queued_at,
                 trace=row.trace,
+                tags=decode_tags(row.tags),
             )
         )
 

@@ -6,7 +6,7 @@ SQLAlchemy and one read by the driver alone look the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,9 +21,11 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is as sent, `card` the card's own id. A request with `image_url` and no `image_key` is claimable once its
     image was taken in. `cost` is the estimated work in seconds (the unit of fair share), `start_within` the seconds it
-    may wait before it fails, `keep_for` the seconds its files are kept after its end (None: for ever). `fingerprint`
-    is a hash of the body, compared when the same `idempotency_key` comes again. `trace` is the W3C traceparent under which
-    the worker goes on.
+    may wait before it fails, `keep_for` the seconds its files are kept after its end (None: for ever) unless the owner's
+    limits say otherwise. `fingerprint`
+    is a hash of the body, compared when the same `idempotency_key` comes again; `retry_of` names the request that this
+    one repeats. `trace` is the W3C traceparent under which
+    the worker goes on, `tags` what policies said of it.
     """
 
     id: str
@@ -41,7 +43,9 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep_for: float | None = None
     idempotency_key: str | None = None
     fingerprint: str | None = None
+    retry_of: str | None = None
     trace: str | None = None
+    tags: tuple[str, ...] = ()
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -89,8 +93,9 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and its limits; None means unbounded. Caps count requests, `per_minute` calls, budgets seconds of
-    visible successes per UTC day and month."""
+    """An account and its limits; None means unbounded, but for `priority_cap`, where it is 0. Caps count requests,
+    `per_minute` calls, budgets seconds of visible successes per UTC day and month; `keep_for` is how many seconds files
+    are kept, infinity for ever, None as the house does."""
 
     name: str
     weight: float = 1.0
@@ -100,10 +105,32 @@ class Owner(msgspec.Struct, frozen=True, kw_only=True):
     per_minute: int | None = None
     day_budget: float | None = None
     month_budget: float | None = None
+    keep_for: float | None = None
+
+
+class CardLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an owner may do with one card. His own caps and rate, which count all cards together, hold beside these; the
+    card's `keep_for` stands before his."""
+
+    owner: str
+    card: str
+    queue_cap: int | None = None
+    running_cap: int | None = None
+    per_minute: int | None = None
+    keep_for: float | None = None
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds charged to an owner in this UTC day and month, and his requests by status."""
+
+    owner: str
+    day_seconds: float
+    month_seconds: float
+    requests: dict[Status, int]
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What is kept of an API key; the secret itself is not."""
+    """What is kept of an API key; the secret itself is not. `revoked_at` may lie ahead: until then it works."""
 
     kid: str
     owner: str
@@ -112,10 +139,7 @@ class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     admin: bool
     created_at: float
     revoked_at: float | None = None
-
-    @property
-    def revoked(self) -> bool:
-        return self.revoked_at is not None
+    revoked: bool = False
 
 
 class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,18 +174,21 @@ LEASE_COLUMNS = tuple(
         "priority",
         "turn",
         "trace",
+        "tags",
         "queued_at",
         "updated_at",
     )
 )
 
 decode_shot = msgspec.json.Decoder(Shot).decode
+decode_tags = msgspec.json.Decoder(tuple[str, ...]).decode
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "status": Status,
     "phase": Phase,
     "payload": msgspec.json.Decoder(dict[str, Any]).decode,
     "shot": decode_shot,
+    "tags": decode_tags,
     "outcome": msgspec.json.Decoder(Outcome).decode,
     # SQLite's RETURNING gives a whole number where the column is real.
     "progress": float,
@@ -176,6 +203,11 @@ def request_from(row: Sequence[Any]) -> Request:
         if values[place] is not None:
             values[place] = decode(values[place])
     return Request(**dict(zip(_FIELDS, values, strict=True)))
+
+
+def joined(tags: Iterable[str], more: Iterable[str]) -> tuple[str, ...]:
+    """Both, each tag once."""
+    return tuple(dict.fromkeys([*tags, *more]))
 
 
 def encode_json(value: Any) -> str:

@@ -32,6 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from rushes.core.audit import Stage
 from rushes.core.request import TERMINAL, TRANSITIONS, Phase, Status
 from rushes.ledger.counting import COUNTING
 
@@ -124,6 +125,8 @@ requests = Table(
     Column("trace", String(64)),
     # The request of which this one is a repetition.
     Column("retry_of", String(64)),
+    # What policies said of it.
+    Column("tags", _Json, nullable=False, server_default="[]"),
     CheckConstraint(f"status IN ({_words(Status)})", "status_known"),
     CheckConstraint(f"phase IN ({_words(Phase)})", "phase_known"),
     CheckConstraint(f"held IN ({_words(Held)})", "held_known"),
@@ -245,6 +248,24 @@ figures = Table(
     Column("le", Double, primary_key=True),
     Column("value", Double, nullable=False),
 )
+
+# What policies decided. Rows are only added, and outlive the requests they speak of.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _time("at", nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Column("owner", String(255), nullable=False),
+    Column("policy", String(255), nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("decision", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("tags", _Json, nullable=False),
+    CheckConstraint("decision IN ('allow', 'refuse')", "decision_known"),
+    CheckConstraint(f"stage IN ({_words(Stage)})", "stage_known"),
+)
+Index("audit_by_request", audit.c.request_id, audit.c.id)
 
 # Seconds of visible successes by owner and UTC day (days since the epoch).
 spend = Table(

@@ -1,0 +1,45 @@
+"""The audit: every decision of a policy, in the order they were made. Rows are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy import Connection, insert, select
+
+from rushes.core.audit import AuditEntry, Decision, Stage
+from rushes.ledger.base import Base
+from rushes.ledger.rows import decode_tags
+from rushes.ledger.table import audit
+
+MAX_ENTRIES = 1000
+
+
+class Audit(Base):
+    def record(self, decisions: Sequence[Decision]) -> None:
+        """Write decisions down, all or none; durable when this returns. The request need not exist: a refused one
+        never does."""
+        rows = [msgspec.structs.asdict(decision) | {"at": self.now} for decision in decisions]
+
+        def body(connection: Connection) -> None:
+            for row in rows:
+                connection.execute(insert(audit).values(row))
+
+        self.db.write(body)
+
+    def audit(
+        self, request_id: str | None = None, *, before: int | None = None, limit: int = 100
+    ) -> tuple[AuditEntry, ...]:
+        """Decisions about one request (None: about all), the newest first; `before` is the id to go on from, `limit`
+        at most MAX_ENTRIES."""
+        found = select(*(audit.c[name] for name in AuditEntry.__struct_fields__))
+        if request_id is not None:
+            found = found.where(audit.c.request_id == request_id)
+        if before is not None:
+            found = found.where(audit.c.id < before)
+        with self.db.reading() as connection:
+            rows = connection.execute(found.order_by(audit.c.id.desc()).limit(min(limit, MAX_ENTRIES))).all()
+        return tuple(
+            AuditEntry(**{**row._mapping, "stage": Stage(row.stage), "tags": decode_tags(row.tags)})
+            for row in rows
+        )
