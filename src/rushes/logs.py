@@ -38,12 +38,12 @@ def configure(level: str, style: Literal["auto", "json", "console"]) -> None:
         shared.append(structlog.processors.format_exc_info)
     structlog.configure(
         processors=[
-            structlog.stdlib.filter_by_level,
             *shared,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
+        # What is below the level costs no more than a call of an empty function.
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
     render: Processor = (

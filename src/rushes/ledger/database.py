@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import psutil
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Select, create_engine, event
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
@@ -44,6 +45,11 @@ _PRAGMAS = (
 class Mount(NamedTuple):
     mountpoint: str
     fstype: str
+
+
+def prepared(statement: Select[Any]) -> str:
+    """`statement` as the driver's own text, for `Database.fetch_one`; its parameters in the order they stand there."""
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="qmark")))
 
 
 class Database:

@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, func, select, tuple_
-from sqlalchemy.dialects import sqlite
 
 from rushes.core.errors import InvalidCall, UnknownRequest
 from rushes.core.request import Phase, Request, Status
 from rushes.ledger.base import Base
+from rushes.ledger.database import prepared
 from rushes.ledger.line import before
 from rushes.ledger.rows import REQUEST_COLUMNS, Attempt, Page, request_from
 from rushes.ledger.table import R, attempts, literal, tallies
@@ -21,7 +21,7 @@ from rushes.ledger.table import R, attempts, literal, tallies
 MAX_PAGE = 100
 
 _MINE, _BEFORE = before()
-_BY_ID = str(select(*REQUEST_COLUMNS).where(R.id == "").compile(dialect=sqlite.dialect(paramstyle="qmark")))
+_BY_ID = prepared(select(*REQUEST_COLUMNS).where(R.id == ""))
 
 
 class Reading(Base):
