@@ -18,14 +18,18 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import msgspec
 
 from rushes.core import keys
+from rushes.core.audit import Stage
 from rushes.core.card import Card, ImageRules
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
 from rushes.core.errors import BadImage, FetchError, InvalidShot, Unauthorised, UnknownRequest
 from rushes.core.request import Forecast, Request, Status
-from rushes.core.shot import MAX_SEED
+from rushes.core.shot import MAX_SEED, Shot
 from rushes.core.signing import Signer
+from rushes.core.statistics import Statistics
 from rushes.ledger.queue import Ledger, NewRequest, Page
+from rushes.policies.base import Case
+from rushes.policies.panel import Panel
 from rushes.store.base import Store, content_type
 
 FILES = "/files/"
@@ -99,6 +103,7 @@ class Service:
         clock: Clock,
         options: ServiceOptions,
         fixed_keys: Mapping[str, str],
+        panel: Panel,
         draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED + 1),
     ) -> None:
         """`fixed_keys` maps SHA-256 digests of keys from the settings to their owners."""
@@ -110,8 +115,8 @@ class Service:
         self._clock = clock
         self._options = options
         self._fixed_keys = dict(fixed_keys)
+        self._panel = panel
         self._draw_seed = draw_seed
-        self.upload_limit = max(card.image.max_bytes for card in catalogue)
 
     # -- who asks ----------------------------------------------------------------------------------------------
 
@@ -127,24 +132,41 @@ class Service:
             raise Unauthorised
         return Caller(record.owner)
 
+    def is_admin(self, token: str | None) -> bool:
+        """Whether an admin's key is behind a bearer token."""
+        key = keys.parse_key(token or "")
+        record = self._ledger.find_key(key.kid) if key else None
+        if key is None or record is None or record.revoked or not record.admin:
+            return False
+        return keys.matches(key.secret, record.digest)
+
+    def statistics(self) -> Statistics:
+        """The whole house in numbers, for its operator."""
+        return self._ledger.statistics()
+
     # -- requests ----------------------------------------------------------------------------------------------
 
     def submit(self, caller: Caller, ask: Ask) -> Request:
-        """Accept one shot: durable when this returns. Raises `UnknownModel`, `InvalidShot` and the limits' errors."""
+        """Accept one shot: durable when this returns. Raises `UnknownModel`, `InvalidShot`, `Refused`
+        and the limits' errors."""
         card = self._catalogue.find(ask.model)
         checked = card.check(ask.fields, draw_seed=self._draw_seed)
         request_id = self._clock.new_id()
         payload = ask.payload
-        image_key = image_url = None
+        image_key = image_url = picture = None
         if checked.image is not None:
             if _is_url(checked.image):
                 image_url = checked.image
             else:
-                image_key = self._keep_inline(card, checked.image, request_id)
+                picture = self._check_inline(card, checked.image)
+                image_key = f"inputs/{request_id}.{picture.extension}"
                 payload = _without_inline(payload, checked.image, image_key)
+        _check_size(payload)
+        tags = self._judge(caller, ask, request_id, checked.shot, picture)
         accepted = None
         try:
-            _check_size(payload)
+            if image_key is not None and picture is not None:
+                self._store.put(image_key, picture.data)
             accepted = self._ledger.submit(
                 NewRequest(
                     id=request_id,
@@ -161,6 +183,7 @@ class Service:
                     keep_for=self._options.keep_for,
                     idempotency_key=ask.idempotency_key,
                     fingerprint=_fingerprint(ask),
+                    tags=tags,
                 )
             )
         finally:
@@ -199,7 +222,8 @@ class Service:
     # -- models ------------------------------------------------------------------------------------------------
 
     def models(self) -> tuple[Card, ...]:
-        return tuple(self._catalogue)
+        """The same tuple as long as no reload brings other cards."""
+        return self._catalogue.cards
 
     def model(self, model: str) -> Card:
         """Raises `UnknownModel`."""
@@ -259,6 +283,11 @@ class Service:
         put = self._url("PUT", key, self._clock.now() + UPLOAD_SECONDS)
         return UploadLinks(put, self._url("GET", key, 0))
 
+    @property
+    def upload_limit(self) -> int:
+        """The bytes of the largest image that any model takes."""
+        return max(card.image.max_bytes for card in self._catalogue)
+
     def take_upload(self, key: str, data: bytes) -> None:
         """Keep an uploaded image, written anew. The model's own limits are checked when a request names it.
         Raises `BadImage`."""
@@ -275,15 +304,26 @@ class Service:
     def _url(self, method: str, key: str, expires: float) -> str:
         return self._options.public_url + self._signer.sign(method, FILES + key, expires)
 
-    def _keep_inline(self, card: Card, text: str, request_id: str) -> str:
-        """Check an image sent inside the call, before it is answered, and keep it. Raises `InvalidShot`."""
+    def _check_inline(self, card: Card, text: str) -> CheckedImage:
+        """An image sent inside the call is checked before it is answered. Raises `InvalidShot`."""
         try:
-            image = self._images.check(self._images.decode_inline(text), card.image)
+            return self._images.check(self._images.decode_inline(text), card.image)
         except BadImage as error:
             raise InvalidShot("image", "image", str(error).removeprefix("image ")) from error
-        key = f"inputs/{request_id}.{image.extension}"
-        self._store.put(key, image.data)
-        return key
+
+    def _judge(
+        self, caller: Caller, ask: Ask, request_id: str, shot: Shot, image: CheckedImage | None
+    ) -> tuple[str, ...]:
+        """What the policies say of the request, before anything of it is kept. Raises `Refused`."""
+        case = Case(
+            stage=Stage.SUBMIT,
+            request_id=request_id,
+            owner=caller.owner,
+            model=ask.model,
+            shot=shot,
+            picture=None if image is None else image.data,
+        )
+        return self._panel.judge(case)
 
 
 def stored_mark(key: str) -> str:

@@ -15,8 +15,17 @@ from rushes.settings.kinds import group
 if TYPE_CHECKING:
     from rushes.wiring.serve import Ready
 
-SERVER_ONLY = {"workers", "intake", "start_within", "keep_days", "link_seconds"}
-WORKER_GROUPS = {"Data", "Working", "Encoding", "Policies", "Provenance", "Logs"}
+SERVER_ONLY = {
+    "workers",
+    "intake",
+    "start_within",
+    "keep_days",
+    "link_seconds",
+    "min_free",
+    "metrics",
+    "metrics_key",
+}
+WORKER_GROUPS = {"Data", "Working", "Encoding", "Policies", "Provenance", "Logs", "Watching"}
 WORKER_SETTINGS = tuple(
     name
     for name, field in Settings.model_fields.items()

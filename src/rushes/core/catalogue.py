@@ -46,20 +46,22 @@ _LONGEST_ID = 200
 
 
 class Catalogue:
-    """All cards by id and alias, without regard to case; iterates in the order of the ids."""
+    """All cards by id and alias, without regard to case; iterates in the order of the ids. Whoever keeps it sees what
+    `replace` brings at once, and never half of it."""
 
     def __init__(self, cards: Collection[Card]) -> None:
         """Raises `SetupError` when two cards claim the same id or alias."""
-        self._cards = tuple(sorted(cards, key=lambda card: card.id.casefold()))
-        self._by_name: dict[str, Card] = {}
-        for card in self._cards:
+        ordered = tuple(sorted(cards, key=lambda card: card.id.casefold()))
+        by_name: dict[str, Card] = {}
+        for card in ordered:
             for name in (card.id, *card.aliases):
-                other = self._by_name.setdefault(name.casefold(), card)
+                other = by_name.setdefault(name.casefold(), card)
                 if other is not card:
                     raise SetupError(
                         f"two cards claim the model id '{name}': {other.id} and {card.id}",
                         advice="Rename one, or drop the alias from one of the card files.",
                     )
+        self._shelf = (ordered, by_name)
 
     @classmethod
     def parse(cls, built_in: Mapping[str, str], own: Mapping[str, str] | None = None) -> Catalogue:
@@ -78,15 +80,24 @@ class Catalogue:
             cards[card.id.casefold()] = card
         return cls(cards.values())
 
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """The same tuple until it is replaced."""
+        return self._shelf[0]
+
+    def replace(self, other: Catalogue) -> None:
+        """Hold what `other` holds from now on. Any thread may, at any time."""
+        self._shelf = other._shelf
+
     def __iter__(self) -> Iterator[Card]:
-        return iter(self._cards)
+        return iter(self.cards)
 
     def __len__(self) -> int:
-        return len(self._cards)
+        return len(self.cards)
 
     def find(self, model: str) -> Card:
         """Raises `UnknownModel`."""
-        card = self._by_name.get(model.casefold()) if len(model) <= _LONGEST_ID else None
+        card = self._shelf[1].get(model.casefold()) if len(model) <= _LONGEST_ID else None
         if card is None:
             raise UnknownModel(model[:_LONGEST_ID].encode("utf-8", "replace").decode())
         return card

@@ -34,3 +34,11 @@ class Statistics(msgspec.Struct, frozen=True, kw_only=True):
     overhead: Mapping[tuple[str, str], Histogram]
     workers: Mapping[str, int]
     silent_for: Mapping[str, float]
+
+
+class Storage(msgspec.Struct, frozen=True):
+    """The store: `used` bytes in `files` files, and the bytes still `free` on its volume."""
+
+    used: int
+    files: int
+    free: int

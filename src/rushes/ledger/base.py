@@ -6,10 +6,13 @@ from collections.abc import Callable
 
 from sqlalchemy import ColumnElement
 
+# PostgreSQL's construct; SQLite's compiler reads the same one.
+from sqlalchemy.dialects.postgresql import insert
+
 from rushes.ledger.bell import Bell, Waiter
 from rushes.ledger.database import Database
 from rushes.ledger.statements import Changes
-from rushes.ledger.table import now
+from rushes.ledger.table import figures, now
 
 
 def doubling(failures: int) -> float:
@@ -38,6 +41,18 @@ class Base:
         self.now: ColumnElement[float] = now() if clock is None else clock
         self.changes = Changes(self.now)
         self._bell = Bell(self.db.path.parent / "bells")
+
+    def check_writable(self) -> None:
+        """Commit one row that means nothing. Raises `LedgerUnavailable` or `SetupError` when that cannot be done."""
+        probe = {"name": "probe", "card": "", "label": "", "le": 0.0, "value": 1.0}
+        write = (
+            insert(figures)
+            .values(probe)
+            .on_conflict_do_update(
+                index_elements=list(figures.primary_key), set_={"value": figures.c.value + 1.0}
+            )
+        )
+        self.db.write(lambda connection: connection.execute(write).rowcount)
 
     def check(self) -> None:
         """Read the whole ledger; `SetupError` says what is damaged."""

@@ -22,12 +22,15 @@ from starlette.routing import Route as HttpRoute
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError
 from rushes.dialects.base import Dialect, Events, Get, Route, WireReply
+from rushes.server.bearer import bearer
 from rushes.server.body import read_body
 from rushes.server.desk import Desk
+from rushes.server.edge import Door, edge
 from rushes.server.events import News
 from rushes.server.files import file_routes
 from rushes.server.hub import Hub
-from rushes.server.openapi import describe
+from rushes.server.openapi import Document
+from rushes.server.operations import HEALTH_PATHS, Operations, operation_routes
 from rushes.server.trace import Trace, call_id
 from rushes.service import Caller, Service
 
@@ -35,6 +38,7 @@ log = structlog.get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+OPEN_DOOR = Door()
 NOBODY = Caller("")
 """Who asks on a route that needs no key."""
 
@@ -48,7 +52,14 @@ class Limits:
 
 
 def make_app(
-    service: Service, dialects: Sequence[Dialect], hub: Hub, *, clock: Clock, limits: Limits
+    service: Service,
+    dialects: Sequence[Dialect],
+    hub: Hub,
+    *,
+    clock: Clock,
+    limits: Limits,
+    operations: Operations,
+    door: Door = OPEN_DOOR,
 ) -> Starlette:
     desk = Desk(service)
     news = News(desk, hub, clock, max_streams=limits.max_streams)
@@ -62,22 +73,22 @@ def make_app(
         for dialect in dialects
         for route in dialect.routes
     ]
-    document = msgspec.json.encode(describe(dialects, service.models()))
+    document = Document(dialects, service.models)
 
     async def openapi(_: Request) -> Response:
-        return Response(document, media_type="application/json")
-
-    async def healthz(_: Request) -> Response:
-        return Response(b'{"status":"ok"}', media_type="application/json")
+        return Response(document.current(), media_type="application/json")
 
     app = Starlette(
         routes=[
             *routes,
             *file_routes(service),
             HttpRoute("/openapi.json", openapi),
-            HttpRoute("/healthz", healthz),
+            *operation_routes(operations),
         ],
-        middleware=[Middleware(Trace, clock=clock)],
+        middleware=[
+            Middleware(Trace, clock=clock, on_answer=operations.metrics.answered),
+            *edge(door, HEALTH_PATHS),
+        ],
         exception_handlers={HTTPException: _refused, Exception: _broken},
     )
     # A redirect names the address that this process sees: behind a proxy that ends TLS it would send keys in the clear.
@@ -134,12 +145,6 @@ def _endpoint(
         )
 
     return endpoint
-
-
-def bearer(request: Request) -> str | None:
-    """The token of `Authorization: Bearer …`; the scheme's case does not matter."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
 
 
 def _response(reply: WireReply) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+import msgspec
 
 from rushes import __version__
 from rushes.core.card import Card
@@ -31,6 +33,21 @@ SUMMARIES: dict[Kind, str] = {
     ModelDetail: "What one model accepts",
     UploadUrl: "A link to upload an image by",
 }
+
+
+class Document:
+    """The document's bytes, written anew when `cards` gives others than before."""
+
+    def __init__(self, dialects: Sequence[Dialect], cards: Callable[[], tuple[Card, ...]]) -> None:
+        self._dialects = dialects
+        self._cards = cards
+        self._written: tuple[tuple[Card, ...], bytes] = ((), b"")
+
+    def current(self) -> bytes:
+        cards = self._cards()
+        if cards is not self._written[0]:
+            self._written = (cards, msgspec.json.encode(describe(self._dialects, cards)))
+        return self._written[1]
 
 
 def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,11 +23,13 @@ def call_id(scope: Scope) -> str:
 
 class Trace:
     """Outermost middleware. A proxy's own id is kept when it is a plain word; polls that went well are logged at
-    debug level, everything else at info."""
+    debug level, everything else at info. `on_answer` gets every call's scope, status (0: the client had gone before)
+    and seconds."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+    def __init__(self, app: ASGIApp, clock: Clock, on_answer: Callable[[Scope, int, float], None]) -> None:
         self._app = app
         self._clock = clock
+        self._on_answer = on_answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -46,12 +49,23 @@ class Trace:
             await send(message)
 
         with structlog.contextvars.bound_contextvars(call=identity):
-            await self._app(scope, receive, marked)
+            try:
+                await self._app(scope, receive, marked)
+            finally:
+                seconds = self._clock.monotonic() - started
+                self._on_answer(scope, status, seconds)
             tell = log.debug if status < 400 and scope["method"] in ("GET", "HEAD") else log.info
             tell(
                 "answered",
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                seconds=round(self._clock.monotonic() - started, 4),
+                client=_client(scope),
+                seconds=round(seconds, 4),
             )
+
+
+def _client(scope: Scope) -> str:
+    """The caller's address; behind a trusted proxy the one that the proxy names."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""

@@ -27,16 +27,23 @@ from pydantic import BaseModel, ByteSize, ConfigDict, ValidationError, model_val
 
 from rushes.core.encoding import Encoding
 from rushes.core.errors import SetupError
+from rushes.media.credentials import Algorithm
 from rushes.settings.kinds import (
     FOREVER,
     Folder,
     Forever,
+    HostNames,
     Key,
+    Names,
     Networks,
+    NoWebAddress,
+    Origins,
+    Proxies,
     ReadableFile,
     Says,
     Seconds,
     Size,
+    Tables,
     WebAddress,
     setting,
 )
@@ -86,6 +93,27 @@ class Settings(BaseModel):
         default=20,
         example="100",
     )
+    trusted_proxies: Proxies = setting(
+        "Listening",
+        "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; from others these headers are ignored.",
+        default=(),
+        shown="none",
+        example="10.0.0.0/8",
+    )
+    allowed_hosts: HostNames = setting(
+        "Listening",
+        "Host names that are answered; calls by any other name are refused.",
+        default=(),
+        shown="any",
+        example="video.example.org",
+    )
+    cors_origins: Origins = setting(
+        "Listening",
+        "Web pages that may call the API from a browser. Links to files work from any page.",
+        default=(),
+        shown="none",
+        example="https://app.example.org",
+    )
     api_key: Key = setting(
         "Keys",
         "A fixed key that is accepted as bearer, besides those of `rushes keys`.",
@@ -112,6 +140,13 @@ class Settings(BaseModel):
         default=lambda given: given["data"] / "cards",
         shown="cards/ in the data folder",
         example="/etc/rushes/cards",
+    )
+    min_free: Size = setting(
+        "Data",
+        "The server reports itself not ready while less is free on the volume of the data folder.",
+        default=ByteSize(500_000_000),
+        shown="500MB",
+        example="5GB",
     )
     workers: Annotated[int, Ge(0), Le(64)] = setting(
         "Working",
@@ -199,6 +234,48 @@ class Settings(BaseModel):
         default=None,
         example="watermark",
     )
+    policies: Names = setting(
+        "Policies",
+        "Plug-ins of the group `rushes.policies` that judge every request and result, in this order.",
+        default=(),
+        shown="none",
+        example="blocklist",
+    )
+    policy_options: Tables = setting(
+        "Policies",
+        "The options of each policy, a table by its name.",
+        default={},
+        shown="none",
+        example='{"blocklist": {"file": "/etc/rushes/blocklist.txt"}}',
+    )
+    policy_failure: Literal["refuse", "allow"] = setting(
+        "Policies",
+        "What a policy counts as that raised an error or gave no answer in time.",
+        default="refuse",
+        example="allow",
+    )
+    policy_seconds: Seconds = setting(
+        "Policies", "How long one policy may take for one answer.", default=10.0, example="30"
+    )
+    c2pa_cert: ReadableFile = setting(
+        "Provenance",
+        "Certificate chain: sign videos and thumbnails with content credentials (C2PA). Needs c2pa_key and the extra "
+        "`c2pa`.",
+        default=None,
+        example="/etc/rushes/c2pa-chain.pem",
+    )
+    c2pa_key: ReadableFile = setting(
+        "Provenance", "Private key of c2pa_cert, PKCS#8.", default=None, example="/etc/rushes/c2pa-key.pem"
+    )
+    c2pa_alg: Algorithm = setting(
+        "Provenance", "How c2pa_key signs; it must fit the key.", default="es256", example="ps256"
+    )
+    c2pa_tsa: NoWebAddress = setting(
+        "Provenance",
+        "A time-stamp authority (RFC 3161) that confirms when a file was signed; asked for every file.",
+        default=None,
+        example="http://timestamp.example.org",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = setting(
         "Logs",
         "The least grave line that is logged. Prompts appear at debug only.",
@@ -208,13 +285,38 @@ class Settings(BaseModel):
     log_format: Literal["auto", "json", "console"] = setting(
         "Logs", "How lines look; auto is console on a terminal, else json.", default="auto", example="json"
     )
+    metrics: Literal["off", "open", "key"] = setting(
+        "Watching",
+        "Who may read /metrics: nobody, anybody, or who sends an admin key or metrics_key as bearer.",
+        default="key",
+        example="open",
+    )
+    metrics_key: Key = setting(
+        "Watching", "A key that opens /metrics and nothing else.", default=None, example="my-scrape-secret"
+    )
+    otel_endpoint: NoWebAddress = setting(
+        "Watching",
+        "An OpenTelemetry collector that takes traces over HTTP. Needs the extra `otel`.",
+        default=None,
+        example="http://127.0.0.1:4318",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if (self.tls_cert is None) != (self.tls_key is None):
-            given, missing = ("tls_cert", "tls_key") if self.tls_cert else ("tls_key", "tls_cert")
+        for certificate, key, purpose in (
+            ("tls_cert", "tls_key", "to serve HTTPS"),
+            ("c2pa_cert", "c2pa_key", "to sign results"),
+        ):
+            given = [name for name in (certificate, key) if getattr(self, name) is not None]
+            if len(given) == 1:
+                missing = key if given == [certificate] else certificate
+                raise SetupError(
+                    f"{given[0]} is set but {missing} is not", advice=f"Set both {purpose}, or none."
+                )
+        if strangers := sorted(set(self.policy_options) - set(self.policies)):
             raise SetupError(
-                f"{given} is set but {missing} is not", advice="Set both to serve HTTPS, or none."
+                f"policy_options has a table for {', '.join(strangers)}, which policies does not name",
+                advice="Name them in policies, or take their options away.",
             )
         if self.beat_seconds * 3 > self.lease_seconds:
             raise SetupError(

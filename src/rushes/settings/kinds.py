@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -32,11 +34,43 @@ def _forever(value: object) -> object:
     return None if isinstance(value, str) and value.strip().lower() == FOREVER else value
 
 
+def _json(value: object) -> object:
+    """Tables come as tables from the file, and as JSON from flags and variables."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON ({error})") from error
+
+
 def _network(entry: str) -> str:
     try:
         AllowList.parse([entry])
     except SetupError as error:
         raise ValueError(str(error)) from error
+    return entry
+
+
+def _proxy(entry: str) -> str:
+    try:
+        ip_network(entry, strict=False)
+    except ValueError as error:
+        raise ValueError(f"'{entry}' is no address or network") from error
+    return entry
+
+
+def _host_name(entry: str) -> str:
+    if not re.fullmatch(r"(\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|[0-9a-fA-F:]+", entry):
+        raise ValueError(f"'{entry}' is no host name (give it without scheme and port)")
+    return entry
+
+
+def _origin(entry: str) -> str:
+    parts = urlsplit(entry)
+    plain = parts.scheme in ("http", "https") and parts.netloc and entry == f"{parts.scheme}://{parts.netloc}"
+    if entry != "*" and not plain:
+        raise ValueError(f"'{entry}' is no origin, which is a scheme and a host and nothing after it")
     return entry
 
 
@@ -70,10 +104,30 @@ ReadableFile = Annotated[
     Annotated[Path, AfterValidator(_absolute), AfterValidator(_readable)] | None, Says("a readable PEM file")
 ]
 WebAddress = Annotated[str, AfterValidator(_web_address), Says("an http:// or https:// address")]
+NoWebAddress = Annotated[
+    Annotated[str, AfterValidator(_web_address)] | None, Says("an http:// or https:// address")
+]
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...],
     BeforeValidator(_split),
     Says("networks or addresses, each with an optional port: CIDR[:port], separated by commas"),
+]
+Proxies = Annotated[
+    tuple[Annotated[str, AfterValidator(_proxy)], ...],
+    BeforeValidator(_split),
+    Says("networks or addresses in CIDR form, separated by commas"),
+]
+HostNames = Annotated[
+    tuple[Annotated[str, AfterValidator(_host_name)], ...],
+    BeforeValidator(_split),
+    Says(
+        "host names without port, separated by commas; *.example.org stands for all names below example.org"
+    ),
+]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...],
+    BeforeValidator(_split),
+    Says("origins such as https://app.example.org, separated by commas, or * for any"),
 ]
 Key = Annotated[
     Annotated[SecretStr, AfterValidator(_strong)] | None,
@@ -81,6 +135,12 @@ Key = Annotated[
 ]
 Size = Annotated[ByteSize, Ge(1_000_000), Says("a size of at least 1 MB, such as 32MB")]
 Seconds = Annotated[float, Gt(0)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), Says("names, separated by commas")]
+Tables = Annotated[
+    dict[str, dict[str, Any]],
+    BeforeValidator(_json),
+    Says("a table of options for each name; as a flag or variable, JSON"),
+]
 Forever = Annotated[
     Annotated[float, Gt(0)] | None, BeforeValidator(_forever), Says(f"more than 0, or '{FOREVER}'")
 ]

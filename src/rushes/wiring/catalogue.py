@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from rushes.cards import read_catalogue
 from rushes.core.catalogue import Catalogue
 from rushes.core.errors import SetupError
 from rushes.engines.base import make_engine
 from rushes.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def load_catalogue(settings: Settings) -> Catalogue:
@@ -22,3 +26,15 @@ def load_catalogue(settings: Settings) -> Catalogue:
                 advice="Choose another engine for this card, or take those parameters off it.",
             )
     return catalogue
+
+
+def reload_catalogue(settings: Settings, catalogue: Catalogue) -> bool:
+    """Read the cards anew into `catalogue`. With a bad card among them all stays as it was, and the log says why:
+    then False."""
+    try:
+        catalogue.replace(load_catalogue(settings))
+    except SetupError as error:
+        log.error("cards stay as they were", error=str(error), advice=error.advice)
+        return False
+    log.info("cards read anew", cards=[card.id for card in catalogue])
+    return True

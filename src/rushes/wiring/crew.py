@@ -23,7 +23,7 @@ class Crew:
     """`count` workers from `start` until `wait` returns, which it does after `drain`."""
 
     def __init__(self, settings: Settings, count: int) -> None:
-        self._line = settings.model_dump_json(exclude={"api_key"}).encode() + b"\n"
+        self._line = settings.model_dump_json(exclude={"api_key", "metrics_key"}).encode() + b"\n"
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._workers: dict[int, subprocess.Popen[bytes]] = {}
@@ -43,6 +43,13 @@ class Crew:
             for worker in self._workers.values():
                 with suppress(ProcessLookupError):
                     worker.send_signal(signal.SIGTERM)
+
+    def reload(self) -> None:
+        """Make all workers read the cards anew; one that has just been started does it once it listens."""
+        with self._lock:
+            for worker in self._workers.values():
+                with suppress(ProcessLookupError):
+                    worker.send_signal(signal.SIGHUP)
 
     def wait(self) -> None:
         """Returns when `drain` was called and all workers have ended."""
@@ -71,11 +78,16 @@ class Crew:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            worker = subprocess.Popen(
-                [sys.executable, "-P", "-m", "rushes.wiring.work"],
-                stdin=subprocess.PIPE,
-                start_new_session=True,
-            )
+            # Until the worker handles it a SIGHUP would end it: it is born with the signal held back, and lets it in.
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+            try:
+                worker = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "rushes.wiring.work"],
+                    stdin=subprocess.PIPE,
+                    start_new_session=True,
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
             self._workers[number] = worker
         assert worker.stdin is not None
         with suppress(BrokenPipeError):  # it fell at once; the wait tells how

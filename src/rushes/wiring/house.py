@@ -14,11 +14,13 @@ from rushes.core.signing import Signer
 from rushes.ledger.queue import Ledger
 from rushes.media.checker import ImageChecker
 from rushes.media.inputs import CheckedImage, decode_base64
+from rushes.policies.panel import Panel
 from rushes.service import Service, ServiceOptions
 from rushes.settings import Settings
 from rushes.store.objects import FolderStore
 from rushes.wiring.catalogue import load_catalogue
 from rushes.wiring.folder import DataFolder
+from rushes.wiring.trust import make_panel
 
 DAY = 86_400.0
 DEFAULT_OWNER = "default"
@@ -51,6 +53,7 @@ class House:
     store: FolderStore
     catalogue: Catalogue
     images: Images
+    panel: Panel
     service: Service
 
 
@@ -78,6 +81,7 @@ def open_house(settings: Settings, public_url: str | None = None) -> Iterator[Ho
     images = Images(checker, catalogue)
     fixed = {} if settings.api_key is None else {digest(settings.api_key.get_secret_value()): DEFAULT_OWNER}
     with open_ledger(settings) as ledger:
+        panel = make_panel(settings, ledger)
         service = Service(
             ledger=ledger,
             store=store,
@@ -92,9 +96,10 @@ def open_house(settings: Settings, public_url: str | None = None) -> Iterator[Ho
                 keep_for=None if settings.keep_days is None else settings.keep_days * DAY,
             ),
             fixed_keys=fixed,
+            panel=panel,
         )
         try:
-            yield House(settings, folder, ledger, store, catalogue, images, service)
+            yield House(settings, folder, ledger, store, catalogue, images, panel, service)
         finally:
             checker.stop()
 

@@ -1,12 +1,13 @@
 """`rushes serve`: the HTTP server, intake and sweep as threads, and the workers as child processes.
 
 At the first SIGTERM or Ctrl-C the workers drain while polls are still answered; then the server closes. A second
-signal makes the workers give their work back at once.
+signal makes the workers give their work back at once. SIGHUP reads the cards anew, here and in the workers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
 import threading
@@ -27,12 +28,16 @@ from rushes.dialects.gmi import Gmi
 from rushes.media.addresses import AllowList
 from rushes.media.fetch import Fetcher
 from rushes.server.app import Limits, make_app
+from rushes.server.edge import Door
 from rushes.server.heads import BoundedHeads
 from rushes.server.hub import Hub
 from rushes.settings import Settings, public_address
+from rushes.wiring.catalogue import reload_catalogue
 from rushes.wiring.crew import Crew
 from rushes.wiring.folder import DataFolder
+from rushes.wiring.hangup import Hangup
 from rushes.wiring.house import House, first_key, keys_were_chosen, open_house
+from rushes.wiring.watching import make_operations
 from rushes.worker.intake import Intake
 from rushes.worker.sweep import Sweeper
 
@@ -51,14 +56,23 @@ class Ready(NamedTuple):
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with the house's way to end: signals go to `on_signal`, and `close` stops it."""
+    """uvicorn, with the house's way to end: stop signals go to `on_signal`, SIGHUP to `on_hangup`, and `close` stops
+    it."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_signal: Callable[[], None]):
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_signal: Callable[[], None],
+        on_hangup: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
         self._on_signal = on_signal
+        self._on_hangup = on_hangup
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         await super().startup(sockets)
         self._on_ready()
 
@@ -81,10 +95,21 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         ready = Ready(url, first_key(house))
         crew = Crew(settings, settings.workers)
         hub = make_hub(house)
+        leaving = threading.Event()
+
+        def leave() -> None:
+            leaving.set()
+            threading.Thread(target=crew.drain, name="drain").start()
+
+        def reload() -> None:
+            if reload_catalogue(settings, house.catalogue):
+                crew.reload()
+
         server = Server(
-            _config(settings, house, hub),
+            _config(settings, web_app(house, hub, leaving.is_set)),
             on_ready=lambda: on_ready(ready),
-            on_signal=lambda: threading.Thread(target=crew.drain, name="drain").start(),
+            on_signal=leave,
+            on_hangup=Hangup(lambda: threading.Thread(target=reload, name="reload").start(), leave),
         )
         intake = make_intake(settings, house, threads=settings.intake)
         sweeper = Sweeper(house.ledger, house.store, work=house.folder.work)
@@ -134,18 +159,21 @@ def public_url(settings: Settings, port: int) -> str:
 
 
 def make_intake(settings: Settings, house: House, threads: int) -> Intake:
-    fetcher = Fetcher(
-        AllowList.parse(settings.fetch_allow),
-        max_bytes=max(card.image.max_bytes for card in house.catalogue),
-        deadline=settings.fetch_seconds,
-    )
+    allowed = AllowList.parse(settings.fetch_allow)
+
+    def fetch(url: str) -> bytes:
+        """As large as any model takes now: a reload may have changed it."""
+        limit = house.service.upload_limit
+        return Fetcher(allowed, max_bytes=limit, deadline=settings.fetch_seconds).fetch(url)
+
     return Intake(
         house.ledger,
         house.store,
         name=f"{socket.gethostname()}/intake",
-        fetch=fetcher.fetch,
+        fetch=fetch,
         own_key=house.service.own_key,
         check=house.images.check_for,
+        panel=house.panel,
         threads=threads,
     )
 
@@ -154,15 +182,23 @@ def make_hub(house: House) -> Hub:
     return Hub(house.ledger.waiter, house.ledger.revisions)
 
 
-def web_app(house: House, hub: Hub) -> Starlette:
-    """The HTTP face of the house."""
-    limits = Limits(max_body_bytes=house.settings.max_body_bytes, max_streams=house.settings.max_streams)
-    return make_app(house.service, DIALECTS, hub, clock=SYSTEM_CLOCK, limits=limits)
+def web_app(house: House, hub: Hub, leaving: Callable[[], bool] = lambda: False) -> Starlette:
+    """The HTTP face of the house; it is not ready once it is `leaving`."""
+    settings = house.settings
+    return make_app(
+        house.service,
+        DIALECTS,
+        hub,
+        clock=SYSTEM_CLOCK,
+        limits=Limits(max_body_bytes=settings.max_body_bytes, max_streams=settings.max_streams),
+        operations=make_operations(house, DIALECTS, leaving),
+        door=Door(settings.allowed_hosts, settings.cors_origins),
+    )
 
 
-def _config(settings: Settings, house: House, hub: Hub) -> uvicorn.Config:
+def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
     config = uvicorn.Config(
-        web_app(house, hub),
+        app,
         http=BoundedHeads,
         loop="uvloop",
         ws="none",
@@ -170,7 +206,8 @@ def _config(settings: Settings, house: House, hub: Hub) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=LINGER_SECONDS,
         ssl_certfile=settings.tls_cert,
         ssl_keyfile=settings.tls_key,

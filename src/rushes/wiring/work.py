@@ -13,15 +13,18 @@ import sys
 import psutil
 
 from rushes import logs
+from rushes.core.card import EngineChoice
 from rushes.core.catalogue import Catalogue
 from rushes.core.encoding import Encoding
 from rushes.engines.hook import require_hook
 from rushes.ledger.queue import Ledger
 from rushes.settings import Settings
 from rushes.store.objects import FolderStore
-from rushes.wiring.catalogue import load_catalogue
+from rushes.wiring.catalogue import load_catalogue, reload_catalogue
 from rushes.wiring.folder import DataFolder
+from rushes.wiring.hangup import Hangup
 from rushes.wiring.house import open_ledger
+from rushes.wiring.trust import make_panel, make_sealer
 from rushes.worker.handle import Patience
 from rushes.worker.loop import Worker
 from rushes.worker.messages import Making
@@ -35,11 +38,10 @@ MEMORY_SHARE = 0.8
 def make_worker(
     settings: Settings, folder: DataFolder, ledger: Ledger, store: FolderStore, catalogue: Catalogue
 ) -> Worker:
-    engines = {card.id: card.engine for card in catalogue}
     return Worker(
         ledger,
         store,
-        engines,
+        engines_of(catalogue),
         Studios(
             folder.logs,
             memory={"cpu": int(psutil.virtual_memory().total * MEMORY_SHARE)},
@@ -48,9 +50,15 @@ def make_worker(
         name=f"{socket.gethostname()}/{os.getpid()}",
         work=folder.work,
         making=make_making(settings),
+        panel=make_panel(settings, ledger),
+        sealer=make_sealer(settings),
         beat_seconds=settings.beat_seconds,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def engines_of(catalogue: Catalogue) -> dict[str, EngineChoice]:
+    return {card.id: card.engine for card in catalogue}
 
 
 def make_making(settings: Settings) -> Making:
@@ -67,9 +75,13 @@ def run_worker(settings: Settings, parent: int | None = None) -> int:
     folder = DataFolder(settings.data)
     catalogue = load_catalogue(settings)
     with open_ledger(settings) as ledger:
-        return run_process(
-            make_worker(settings, folder, ledger, FolderStore(folder.files), catalogue), parent
-        )
+        worker = make_worker(settings, folder, ledger, FolderStore(folder.files), catalogue)
+
+        def reload() -> None:
+            if reload_catalogue(settings, catalogue):
+                worker.serve(engines_of(catalogue))
+
+        return run_process(worker, parent, Hangup(reload, worker.stop))
 
 
 def main() -> int:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from rushes.core.card import EngineChoice
@@ -31,28 +30,31 @@ from rushes.core.errors import (
     RushesError,
     SetupError,
 )
-from rushes.core.request import Lease, Outcome, Phase
-from rushes.engines.base import make_engine
+from rushes.core.request import Lease, Outcome
+from rushes.engines.base import Footprint, make_engine
 from rushes.ledger.queue import Ledger
+from rushes.media.credentials import Sealer
+from rushes.policies.panel import Panel
 from rushes.store.base import Store
 from rushes.worker.handle import StudioHandle
 from rushes.worker.heart import Heart
 from rushes.worker.messages import Job, Making
 from rushes.worker.pause import Pause
 from rushes.worker.presence import Presence
+from rushes.worker.publish import Published, Publisher
 from rushes.worker.studios import Studios
 
 log = structlog.get_logger(__name__)
 
 MAKING = Making()
-SUFFIXES = {"video": ".mp4", "thumbnail": ".jpg", "preview": ".preview.mp4"}
 
 
 class Worker:
     """One worker process' loop: `run` in one thread, `stop` from any.
 
     `engines` names the engine of every card it serves; `warm` the cards whose engines are loaded at start. `work` is
-    the folder of the jobs' scratch folders, `making` what the operator chose for every file. `beat_seconds` apart it renews its lease; at `stop` it may go on for
+    the folder of the jobs' scratch folders, `making` what the operator chose for every file; the `panel` judges results and the
+    `sealer` signs them. `beat_seconds` apart it renews its lease; at `stop` it may go on for
     `drain_seconds`. Raises `SetupError` when a card's engine is not installed or refuses its options.
     """
 
@@ -67,6 +69,8 @@ class Worker:
         work: Path,
         warm: Sequence[str] = (),
         making: Making = MAKING,
+        panel: Panel | None = None,
+        sealer: Sealer | None = None,
         beat_seconds: float = 2.0,
         drain_seconds: float = 10.0,
         clock: Clock = SYSTEM_CLOCK,
@@ -74,15 +78,12 @@ class Worker:
         self.name = name
         self._ledger = ledger
         self._store = store
-        self._engines = dict(engines)
-        self._footprints = {
-            card: make_engine(choice.name, choice.options).footprint()
-            for card, choice in self._engines.items()
-        }
+        self._engines, self._footprints = self._offered = _foreseen(engines)
         self._studios = studios
         self._work = work
         self._warm = warm
         self._making = making
+        self._publisher = Publisher(store, panel, sealer)
         self._beat_seconds = beat_seconds
         self._drain_seconds = drain_seconds
         self._clock = clock
@@ -99,7 +100,7 @@ class Worker:
         """Work until stopped. All studios have ended when it returns."""
         log.info("worker started", worker=self.name, cards=sorted(self._engines))
         try:
-            with Presence(self._ledger, self.name, list(self._engines)):
+            with Presence(self._ledger, self.name, lambda: list(self._engines)):
                 self._warm_up()
                 while not self._stopping.is_set():
                     self._next()
@@ -121,6 +122,12 @@ class Worker:
         patience.daemon = True
         patience.start()
 
+    def serve(self, engines: Mapping[str, EngineChoice]) -> None:
+        """Serve these cards by these engines from the next claim on; a running attempt goes on as it began. Raises
+        `SetupError`, and then nothing has changed."""
+        self._offered = _foreseen(engines)
+        self._waiter.wake()
+
     def _release_now(self) -> None:
         self._releasing.set()
         self._studios.kill()
@@ -140,6 +147,9 @@ class Worker:
 
     def _next(self) -> None:
         """One request, or a sleep until there may be one."""
+        self._engines, self._footprints = self._offered
+        if self._resident not in self._engines:
+            self._resident = None
         asked = self._clock.monotonic()
         try:
             claim = self._ledger.claim(self.name, list(self._engines), *self._affinity())
@@ -171,10 +181,13 @@ class Worker:
             on_lost=self._interrupt,
         )
         error: RushesError | None = None
+        published: Published | None = None
         end: tuple[str, Callable[[], object]]
         with heart:
             try:
-                end = "finish", partial(self._ledger.finish, lease, self._produce(lease, heart))
+                published = self._produce(lease, heart)
+                finish = partial(self._ledger.finish, lease, published.outcome, published.tags)
+                end = "finish", finish
             except (InputError, AttemptError) as failure:
                 error, end = failure, ("fail", partial(self._ledger.fail, lease, failure))
             except SetupError as trouble:  # ours, not the request's: it waits, and another worker may do it
@@ -184,13 +197,15 @@ class Worker:
             verb = self._settle(heart, *end)
         seconds = round(self._clock.monotonic() - started, 3)
         log.info("attempt ended", verb=verb, seconds=seconds, error=error and f"{error.name}: {error}")
+        for file in published.files if published is not None and verb == "finish" else ():
+            log.info("published", **file._asdict())
         if isinstance(error, SetupError):
             self._wait_out("this worker cannot work", error, self._disk_pause)
         elif verb == "finish":
             self._disk_pause.over()
 
-    def _produce(self, lease: Lease, heart: Heart) -> Outcome:
-        """Stage the picture → make the files in a studio → upload them under keys that carry the fence."""
+    def _produce(self, lease: Lease, heart: Heart) -> Published:
+        """Stage the picture → make the files in a studio → publish them under keys that carry the fence."""
         folder = self._work / f"{lease.request_id}.{lease.fence}"
 
         def stopped() -> bool:
@@ -199,7 +214,7 @@ class Worker:
         try:
             job = self._stage(lease, folder)
             made = self._make(lease, job, heart, stopped)
-            return self._upload(lease, made, folder, heart, stopped)
+            return self._publisher.publish(lease, made, folder, heart.tell, stopped)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(f"no space left in {self._work}") from error
@@ -234,21 +249,6 @@ class Worker:
         self._resident = lease.card
         return made
 
-    def _upload(
-        self, lease: Lease, made: Outcome, folder: Path, heart: Heart, stopped: Callable[[], bool]
-    ) -> Outcome:
-        """`made` with keys in place of the names of files."""
-        keys = {}
-        for number, (field, suffix) in enumerate(SUFFIXES.items()):
-            if stopped():
-                raise Cancelled
-            heart.tell(Phase.UPLOAD, number / len(SUFFIXES))
-            name = getattr(made, field)
-            if name is not None:
-                keys[field] = f"{lease.request_id}/{lease.fence}{suffix}"
-                self._store.put(keys[field], folder / name)
-        return msgspec.structs.replace(made, **keys)
-
     def _settle(self, heart: Heart, verb: str, write: Callable[[], object]) -> str:
         """Write the attempt's end, again and again while the ledger is away, as long as the attempt is ours.
 
@@ -273,3 +273,13 @@ class Worker:
         seconds = pause.next()
         log.error(what, error=str(error), advice=error.advice, again_in=seconds)
         self._stopping.wait(seconds)
+
+
+def _foreseen(
+    engines: Mapping[str, EngineChoice],
+) -> tuple[dict[str, EngineChoice], dict[str, Footprint]]:
+    """The engines by card, and what loading each will take."""
+    footprints = {
+        card: make_engine(choice.name, choice.options).footprint() for card, choice in engines.items()
+    }
+    return dict(engines), footprints

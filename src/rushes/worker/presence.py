@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -20,9 +20,9 @@ SEEN_EVERY = 20.0
 
 
 class Presence:
-    """The worker stands in the roster while the block runs."""
+    """The worker stands in the roster while the block runs, with the `cards` that it serves at the time."""
 
-    def __init__(self, ledger: Ledger, name: str, cards: Sequence[str]) -> None:
+    def __init__(self, ledger: Ledger, name: str, cards: Callable[[], Sequence[str]]) -> None:
         self._ledger = ledger
         self._name = name
         self._cards = cards
@@ -40,14 +40,15 @@ class Presence:
         self._thread.join()
 
     def _run(self) -> None:
-        entered = False
+        entered: Sequence[str] | None = None
         while not self._left.is_set():
             try:
-                if entered:
+                cards = self._cards()
+                if cards == entered:
                     self._ledger.worker_seen(self._name)
                 else:
-                    self._ledger.register_worker(self._name, socket.gethostname(), os.getpid(), self._cards)
-                    entered = True
+                    self._ledger.register_worker(self._name, socket.gethostname(), os.getpid(), cards)
+                    entered = cards
             except LedgerUnavailable as error:
                 log.warning("the roster misses this worker", worker=self._name, error=str(error))
             self._left.wait(SEEN_EVERY)

@@ -11,7 +11,7 @@ import selectors
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import structlog
@@ -26,10 +26,11 @@ _LOOP_ENDED = 0
 """A byte that is no signal's number."""
 
 
-def run_worker(worker: Worker, parent: int | None = None) -> int:
+def run_worker(worker: Worker, parent: int | None = None, on_hangup: Callable[[], None] | None = None) -> int:
     """Run until stopped; call it in the main thread. Returns the exit code: 1 when the loop fell over.
 
-    The first SIGTERM or SIGINT drains, the second releases at once. `parent` is a descriptor that becomes readable
+    The first SIGTERM or SIGINT drains, the second releases at once; SIGHUP calls `on_hangup`, and is let in here if
+    whoever started this process held it back. `parent` is a descriptor that becomes readable
     when the parent is gone, such as the read end of a pipe whose other end only the parent holds: then this process
     gives its attempt back at once, and ends after five seconds whatever happens.
     """
@@ -37,7 +38,8 @@ def run_worker(worker: Worker, parent: int | None = None) -> int:
     mouth.setblocking(False)
     fell_over = threading.Event()
     thread = threading.Thread(target=_loop, args=[worker, mouth, fell_over], name="worker")
-    with ear, mouth, _signals_to(mouth), selectors.DefaultSelector() as heard:
+    caught = STOP_SIGNALS if on_hangup is None else (*STOP_SIGNALS, signal.SIGHUP)
+    with ear, mouth, _signals_to(mouth, caught), selectors.DefaultSelector() as heard:
         heard.register(ear, selectors.EVENT_READ)
         if parent is not None:
             heard.register(parent, selectors.EVENT_READ)
@@ -52,6 +54,8 @@ def run_worker(worker: Worker, parent: int | None = None) -> int:
                 for number in ear.recv(64):
                     if number == _LOOP_ENDED:
                         ended = True
+                    elif number == signal.SIGHUP and on_hangup is not None:
+                        on_hangup()
                     else:
                         log.info("stopping", signal=signal.Signals(number).name, worker=worker.name)
                         worker.stop()
@@ -79,9 +83,10 @@ def _orphaned(worker: Worker) -> None:
 
 
 @contextmanager
-def _signals_to(mouth: socket.socket) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda *_: None) for number in STOP_SIGNALS}
+def _signals_to(mouth: socket.socket, caught: tuple[signal.Signals, ...]) -> Iterator[None]:
+    before = {number: signal.signal(number, lambda *_: None) for number in caught}
     wakeup = signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, caught)
     try:
         yield
     finally:
