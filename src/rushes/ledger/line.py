@@ -5,7 +5,7 @@ weight, but never before the turn being served, so that nobody saves up time by 
 turn. A model already loaded is worth `load_seconds` of turn: whoever is passed over waits at most that much longer.
 
 The best row of one card is one probe of the index `requests_queue`; sorting happens among those few heads. Only when a
-head's owner has reached his running cap are the heads of the card's other owners probed, one each.
+head's owner has reached a running cap are the heads of the card's other owners probed, one each.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    false,
     func,
+    not_,
     or_,
     select,
     tuple_,
@@ -31,19 +33,32 @@ from sqlalchemy import (
 
 from rushes.core.request import Status
 from rushes.ledger.statements import BACKOFF, OVERDUE
-from rushes.ledger.table import CLAIMABLE, PROCESSING, QUEUED, R, literal, owners, requests, tallies
+from rushes.ledger.table import CLAIMABLE, PROCESSING, QUEUED, R, limits, literal, owners, requests, tallies
 
 _HEAD = (R.id, R.owner, R.card, R.priority, R.turn, R.status, R.fence)
 _ORDER = (R.priority.desc(), R.turn, R.id)
 
 
-def _running(owner: ColumnElement[str]) -> Any:
+def _running(owner: ColumnElement[str], card: ColumnElement[str] | None = None) -> Any:
     running = tallies.alias("running")
-    return (
-        select(func.coalesce(func.sum(running.c.count), 0))
-        .where(running.c.owner == owner, running.c.status == literal(Status.PROCESSING))
-        .correlate_except(running)
-        .scalar_subquery()
+    count = select(func.coalesce(func.sum(running.c.count), 0)).where(
+        running.c.owner == owner, running.c.status == literal(Status.PROCESSING)
+    )
+    if card is not None:
+        count = count.where(running.c.card == card)
+    return count.correlate_except(running).scalar_subquery()
+
+
+def _capped(owner: ColumnElement[str], card: ColumnElement[str]) -> ColumnElement[bool]:
+    """The owner may not have another one running, of this card or at all."""
+    account, bound = owners.alias("account"), limits.alias("bound")
+    at_all = select(account.c.running_cap <= _running(owner)).where(account.c.name == owner)
+    of_card = select(bound.c.running_cap <= _running(owner, card)).where(
+        bound.c.owner == owner, bound.c.card == card
+    )
+    return or_(
+        func.coalesce(at_all.correlate_except(account).scalar_subquery(), false()),
+        func.coalesce(of_card.correlate_except(bound).scalar_subquery(), false()),
     )
 
 
@@ -59,12 +74,7 @@ def _heads(cards: int) -> CompoundSelect[Any]:
             .limit(1)
             .subquery(f"head_{index}")
         )
-        capped = (
-            select(owners.c.running_cap <= _running(head.c.owner))
-            .where(owners.c.name == head.c.owner)
-            .scalar_subquery()
-        )
-        parts.append(select(head, capped.label("capped")))
+        parts.append(select(head, _capped(head.c.owner, head.c.card).label("capped")))
     return union_all(*parts)
 
 
@@ -80,12 +90,11 @@ def _uncapped_heads() -> Select[Any]:
     )
     lines = (
         select(best.label("id"))
-        .join_from(tallies, owners, owners.c.name == tallies.c.owner)
         .where(
             tallies.c.card == bindparam("card"),
             tallies.c.status == literal(Status.QUEUED),
             tallies.c.count > 0,
-            or_(owners.c.running_cap.is_(None), owners.c.running_cap > _running(owners.c.name)),
+            not_(_capped(tallies.c.owner, tallies.c.card)),
         )
         .subquery("lines")
     )
