@@ -47,9 +47,15 @@ def recipe_table(name: str) -> dict[str, Any]:
             "sizes": {"16:9": [96, 54], "9:16": [54, 96], "1:1": [64, 64]},
         },
         "guidance": {"scale": 5.0},
-        "memory": {"components": {"transformer": 0.01}, "denoise": 0.01, "decode": 0.01, "decode_tiled": 0.01},
+        "memory": {
+            "components": {"transformer": 0.01},
+            "denoise": 0.01,
+            "decode": 0.01,
+            "decode_tiled": 0.01,
+        },
         "cost": {"billions": 0.0001, "layers": 2, "width": 24, "pixels": 16, "frames": 4},
-        "call": {"max_sequence_length": 64} | ({"spatio_temporal_guidance_blocks": [1]} if name == "ltx2" else {}),
+        "call": {"max_sequence_length": 64}
+        | ({"spatio_temporal_guidance_blocks": [1]} if name == "ltx2" else {}),
     }
 
 
@@ -75,29 +81,29 @@ class Studio:
             tiny.save(name, path)
         return path
 
-    def recipe(self, name: str, **changes: Any) -> Path:
+    def recipe(self, which: str, /, **changes: Any) -> Path:
         """A recipe file; `changes` replace keys, those of tables key by key."""
-        table = recipe_table(name)
+        table = recipe_table(which)
         for key, value in changes.items():
             table[key] = {**table.get(key, {}), **value} if isinstance(value, dict) else value
         self._recipes += 1
-        path = self.folder / f"{name}-{self._recipes}.toml"
+        path = self.folder / f"{which}-{self._recipes}.toml"
         path.write_text("".join(f"{key} = {toml(value)}\n" for key, value in table.items()), "utf-8")
         return path
 
-    def options(self, name: str, weights: Path | None = None, **changes: Any) -> dict[str, Any]:
+    def options(self, which: str, weights: Path | None = None, /, **changes: Any) -> dict[str, Any]:
         return {
-            "recipe": str(self.recipe(name, **changes)),
-            "weights": str(weights or self.weights(name)),
+            "recipe": str(self.recipe(which, **changes)),
+            "weights": str(weights or self.weights(which)),
             "models": str(self.folder / "models"),
             "device": "cpu",
         }
 
-    def engine(self, name: str, weights: Path | None = None, **changes: Any) -> DiffusersEngine:
-        return DiffusersEngine(self.options(name, weights, **changes))
+    def engine(self, which: str, weights: Path | None = None, /, **changes: Any) -> DiffusersEngine:
+        return DiffusersEngine(self.options(which, weights, **changes))
 
-    def loaded(self, name: str, weights: Path | None = None, **changes: Any) -> DiffusersEngine:
-        engine = self.engine(name, weights, **changes)
+    def loaded(self, which: str, weights: Path | None = None, /, **changes: Any) -> DiffusersEngine:
+        engine = self.engine(which, weights, **changes)
         engine.load(Recorder())
         return engine
 
@@ -118,8 +124,7 @@ def loaded(studio: Studio) -> Iterator[Callable[..., DiffusersEngine]]:
         return kept[name]
 
     yield get
-    for engine in kept.values():
-        engine.unload()
+    kept.clear()
 
 
 @pytest.fixture

@@ -256,7 +256,7 @@ class DiffusersEngine:
                 self.recipe, Shot(seconds=seconds, mode=mode, aspect_ratio=_ratio(plan)), None
             )
             if sizes.schedule(self.recipe, other).pixels <= schedule.pixels / 2:
-                fits = f"{seconds} s at {other.width}×{other.height} takes less than half of it"
+                fits = f"{seconds} s at {other.width}×{other.height} takes at most half of it"
                 break
         else:
             fits = "no smaller clip of this recipe takes much less"

@@ -94,7 +94,7 @@ def _normalised(vae: Any, latents: Any) -> Any:
 
     kept = {**dict(vae.config), **dict(vae.named_buffers())}  # some keep them as numbers, some as weights
     mean, std = kept.get("latents_mean"), kept.get("latents_std")
-    scale = getattr(vae.config, "scaling_factor", None) or 1.0
+    scale = kept.get("scaling_factor") or 1.0
     if mean is None or std is None:
         return latents * scale
     shape = (1, -1, 1, 1, 1)
