@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 
+from rushes.core.audit import Stage
 from rushes.core.errors import (
     FetchError,
     FetchHiccup,
@@ -25,6 +26,8 @@ from rushes.core.errors import (
 from rushes.core.request import IntakeLease
 from rushes.ledger.queue import Ledger
 from rushes.media.inputs import CheckedImage
+from rushes.policies.base import Case
+from rushes.policies.panel import Panel
 from rushes.store.base import Store
 from rushes.worker.pause import Pause
 
@@ -36,7 +39,7 @@ class Intake:
 
     `fetch(url)` downloads through the guard; `own_key(url)` gives the store's key of a link that we signed ourselves,
     else None, and raises `FetchError` for one whose signature is wrong or has run out; `check(data, card)` holds the
-    bytes against the card's rules and writes them anew. All of them may be called from several threads at once.
+    bytes against the card's rules and writes them anew; the `panel` judges what came out. All of them may be called from several threads at once.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class Intake:
         fetch: Callable[[str], bytes],
         own_key: Callable[[str], str | None],
         check: Callable[[bytes, str], CheckedImage],
+        panel: Panel | None = None,
         threads: int = 2,
     ) -> None:
         self._ledger = ledger
@@ -56,6 +60,7 @@ class Intake:
         self._fetch = fetch
         self._own_key = own_key
         self._check = check
+        self._panel = panel
         self._stopping = threading.Event()
         self._waiters = [ledger.waiter() for _ in range(threads)]
         self._threads = [
@@ -100,9 +105,10 @@ class Intake:
         """Raises `LedgerUnavailable`, and `SetupError` when the store does not take the image."""
         try:
             image = self._check(self._bytes(lease.image_url), lease.card)
+            tags = self._judge(lease, image)
             key = f"inputs/{lease.request_id}.{image.extension}"
             self._store.put(key, image.data)
-            end: Callable[[], object] = partial(self._ledger.finish_intake, lease, key)
+            end: Callable[[], object] = partial(self._ledger.finish_intake, lease, key, tags)
             log.info("image taken in", width=image.width, height=image.height)
         except FetchHiccup as error:
             log.info("image not fetched yet", tries=lease.tries, error=str(error))
@@ -114,6 +120,19 @@ class Intake:
             self._write(partial(self._ledger.retry_intake, lease, error))
             raise
         self._write(end)
+
+    def _judge(self, lease: IntakeLease, image: CheckedImage) -> tuple[str, ...]:
+        if self._panel is None:
+            return ()
+        case = Case(
+            stage=Stage.IMAGE,
+            request_id=lease.request_id,
+            owner=lease.owner,
+            model=lease.model,
+            shot=lease.shot,
+            picture=image.data,
+        )
+        return self._panel.judge(case)
 
     def _bytes(self, url: str) -> bytes:
         key = self._own_key(url)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 import msgspec
@@ -92,10 +92,16 @@ def look(clip: Clip, folder: Path, control: Control) -> Inspection:
 
 def mark(clip: Clip, folder: Path) -> None:
     """Say in the files that a machine made them. A signed file says so already, and would lose its signature."""
-    signed = isinstance(clip, FileClip) and clip.signed
-    for name in (PREVIEW,) if signed else (VIDEO, PREVIEW):
+    for name in (PREVIEW,) if signed_by(clip, folder) else (VIDEO, PREVIEW):
         provenance.mark_video(folder / name, source=clip.report.source)
     provenance.mark_image(folder / THUMBNAIL, source=clip.report.source)
+
+
+def signed_by(clip: Clip, folder: Path) -> Literal["", "upstream"]:
+    """Who has signed the video before us: the engine says so, or the file."""
+    if isinstance(clip, FileClip) and (clip.signed or provenance.is_signed(folder / VIDEO)):
+        return "upstream"
+    return ""
 
 
 def account(job: Job, engine: Engine, clip: Clip, found: Inspection, video: Path) -> Outcome:
@@ -116,6 +122,8 @@ def account(job: Job, engine: Engine, clip: Clip, found: Inspection, video: Path
         seed=job.shot.seed,
         engine=engine.name,
         sha256=provenance.file_sha256(video),
+        source=said.source,
+        credentials=signed_by(clip, video.parent),
         report=msgspec.to_builtins(report),
         measured=found.measured,
         warnings=[*said.warnings, *found.warnings],
