@@ -33,6 +33,7 @@ from tests.contracts.ledger import (
     START,
     a_request,
     an_outcome,
+    may_hurry,
     pass_time,
     set_up_time,
 )
@@ -81,6 +82,7 @@ class LedgerLife(RuleBasedStateMachine):
         for ledger in self.ledgers:
             ledger.migrate()
         set_up_time(self.ledgers[0])
+        may_hurry(self.ledgers[0], "ann", "bob", "cyd")
         self.now = START
         self.lives: dict[str, Life] = {}
         self.revisions: dict[str, int] = {}

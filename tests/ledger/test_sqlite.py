@@ -19,7 +19,7 @@ from sqlalchemy import Executable, event
 from sqlalchemy.dialects import postgresql
 
 from rushes.core.errors import BadOutput, EngineError, LeaseLost, LedgerUnavailable, QueueFull, SetupError
-from rushes.core.request import Phase
+from rushes.core.request import Phase, Status
 from rushes.ledger import database
 from rushes.ledger.database import Mount, refuse_network_disk
 from rushes.ledger.queue import Ledger
@@ -429,6 +429,8 @@ def exercise(ledger: Ledger) -> None:
             month_budget=1e6,
         )
     )
+    ledger.change_card_limits("ann", CARD, queue_cap=100, running_cap=2, per_minute=100)
+    ledger.card_limits("ann")
     for index in range(6):
         ledger.submit(a_request(f"r{index}", idempotency_key=f"k{index}", start_within=1000.0, keep_for=1.0))
     ledger.submit(a_request("bobs", owner="bob", cost=50.0, image_url="https://example.com/cat.png"))
@@ -451,12 +453,16 @@ def exercise(ledger: Ledger) -> None:
     ledger.sweep()
     ledger.list("ann", CARD, limit=1, cursor=ledger.list("ann", limit=1).next_cursor)
     ledger.list()
+    ledger.list("ann", status=Status.FAILED)
+    ledger.outlook(ledger.paces())
+    ledger.usage()
     ledger.overdue()
     ledger.garbage(["r0/1.mp4"])
     ledger.expire("r0")
     key = ledger.create_key("ann")
     ledger.find_key(key.kid)
     ledger.list_keys("ann")
+    ledger.rotate_key(key.kid, grace=1.0)
     ledger.revoke_key(key.kid)
     ledger.register_worker("w", "h", 1, [CARD])
     ledger.worker_seen("w")
