@@ -34,14 +34,14 @@ replace = msgspec.structs.replace
 
 
 def carried_view(view: RequestView) -> RequestView:
-    """Id and status; after a success where the video is, its size and length; after any other end the error, whose
-    name says whether it was cancelled."""
+    """Id and status; after a success where the video is, its size and length, and whether it is gone; after any other
+    end the error, whose name says whether it was cancelled."""
     plain = RequestView(id=view.id, status=view.status)
     if view.status is Status.SUCCESS and view.outcome is not None:
         video = OutcomeView(
             video_url=view.outcome.video_url, size=view.outcome.size, seconds=view.outcome.seconds
         )
-        return replace(plain, outcome=video)
+        return replace(plain, outcome=video, expired=view.expired)
     if view.status.terminal:
         name = "Cancelled" if view.status is Status.CANCELLED else view.error_name or "GenerationError"
         return replace(plain, error=view.error or f"the request was {view.status}", error_name=name)
@@ -86,6 +86,7 @@ class TestAimlapi(DialectContract):
         errors.UnknownModel: (400, errors.InvalidCall),
         errors.UnknownRequest: (404, errors.UnknownRequest),
         errors.AlreadyEnded: (409, errors.KeyInUse),
+        errors.NotRepeatable: (409, errors.KeyInUse),
         errors.KeyInUse: (409, errors.KeyInUse),
         errors.KeyReused: (422, errors.KeyReused),
         errors.BodyTooLarge: (413, errors.BodyTooLarge),
@@ -260,3 +261,10 @@ def test_a_call_without_words_is_a_mistake_of_ours(call: Call) -> None:
         AIML.write(call)
     with pytest.raises(TypeError, match="no reply Page"):
         AIML.render(Page((), 0))
+
+
+def test_a_video_whose_time_is_over_is_still_a_completed_one() -> None:
+    told = body(replace(QUEUED, status=Status.SUCCESS, outcome=OUTCOME, expired=True))
+    assert told["status"] == "completed"
+    assert told["video"]["expired"] is True
+    assert told["video"]["url"] == OUTCOME.video_url

@@ -12,6 +12,9 @@ from rushes.core.errors import InvalidQuery, InvalidShot, RushesError
 from rushes.core.request import Status
 from rushes.dialects.base import (
     Accepted,
+    AttemptList,
+    Attempts,
+    AttemptView,
     Call,
     Cancel,
     Events,
@@ -25,6 +28,7 @@ from rushes.dialects.base import (
     Page,
     Reply,
     RequestView,
+    Retry,
     Submit,
     UploadTarget,
     UploadUrl,
@@ -33,15 +37,28 @@ from rushes.dialects.base import (
 from rushes.dialects.gmi import PREFIXES, Gmi
 from tests.cards import catalogue
 from tests.contracts.dialect import DialectContract, arrive, route_of
-from tests.dialects.views import ID, OUTCOME, QUEUED, ids, infos, names, objects, views
+from tests.dialects.views import ID, OUTCOME, QUEUED, ids, infos, names, objects, times, views
 
 GMI = Gmi()
 replace = msgspec.structs.replace
 
 
+attempts = st.builds(
+    AttemptView,
+    number=st.integers(1, 99),
+    started_at=times,
+    seconds=st.none() | st.floats(0, 1e6),
+    phase=st.none() | names,
+    ended_by=st.none() | names,
+    error=st.none() | names,
+    error_name=st.none() | names,
+    worker=st.none() | names,
+)
+
+
 def carried_view(view: RequestView) -> RequestView:
-    """Times lose their fraction. Phase, progress, place and forecast are told before the end, the outcome after a success, the error
-    after any other end, where one is always told."""
+    """Times lose their fraction. Phase, progress, place and forecast are told before the end, the outcome after a
+    success, the error after any other end, where one is always told; and after the end whether the files are gone."""
     live, done = not view.status.terminal, view.status is Status.SUCCESS
     failed = view.status.terminal and not done
     return replace(
@@ -57,6 +74,7 @@ def carried_view(view: RequestView) -> RequestView:
         outcome=view.outcome if done else None,
         error=(view.error or f"the request was {view.status}") if failed else None,
         error_name=view.error_name if failed else None,
+        expired=view.expired and (failed or done),
     )
 
 
@@ -65,12 +83,16 @@ def carried(reply: Reply) -> Reply:
     image is told as the words or the text it is sent as."""
     match reply:
         case Accepted(view):
-            plain = RequestView(id=view.id, status=view.status, model=view.model, warnings=view.warnings)
+            plain = RequestView(id=view.id, status=view.status, model=view.model)
+            plain = replace(plain, warnings=view.warnings, retry_of=view.retry_of)
             whole = carried_view(view)
             times = {key: getattr(whole, key) for key in ("created_at", "updated_at", "queued_at")}
             return Accepted(replace(plain, **times))
         case RequestView():
             return carried_view(reply)
+        case AttemptList():
+            whole_seconds = (replace(one, started_at=math.floor(one.started_at)) for one in reply.attempts)
+            return replace(reply, attempts=tuple(whole_seconds))
         case Page():
             return replace(reply, requests=tuple(carried_view(view) for view in reply.requests))
         case ModelList(models):
@@ -94,14 +116,23 @@ class TestGmi(DialectContract):
         st.builds(Get, ids, st.integers(0, 60)),
         st.builds(Events, ids),
         st.builds(Cancel, ids),
-        st.builds(List, st.none() | names, st.integers(1, 100), st.none() | names),
+        st.builds(Retry, ids),
+        st.builds(Attempts, ids),
+        st.builds(
+            List,
+            st.none() | names,
+            st.integers(1, 100),
+            st.none() | names,
+            st.none() | st.sampled_from(Status),
+        ),
         st.just(Models()),
         st.builds(ModelDetail, names | st.just("klingai/v2.5-turbo/pro/text-to-video")),
         st.builds(UploadUrl, names),
     )
     answers: ClassVar[st.SearchStrategy[tuple[Kind, Reply]]] = st.one_of(
-        st.tuples(st.just(Submit), st.builds(Accepted, views)),
+        st.tuples(st.sampled_from([Submit, Retry]), st.builds(Accepted, views)),
         st.tuples(st.sampled_from([Get, Cancel]), views),
+        st.tuples(st.just(Attempts), st.builds(AttemptList, ids, st.lists(attempts, max_size=3).map(tuple))),
         st.tuples(
             st.just(List),
             st.builds(Page, st.lists(views, max_size=3).map(tuple), st.integers(0, 9), st.none() | names),
@@ -117,6 +148,7 @@ class TestGmi(DialectContract):
         errors.UnknownModel: (404, errors.UnknownModel),
         errors.UnknownRequest: (404, errors.UnknownRequest),
         errors.AlreadyEnded: (409, errors.AlreadyEnded),
+        errors.NotRepeatable: (409, errors.NotRepeatable),
         errors.KeyInUse: (409, errors.KeyInUse),
         errors.KeyReused: (422, errors.KeyReused),
         errors.BodyTooLarge: (413, errors.BodyTooLarge),
@@ -321,3 +353,23 @@ def test_a_success_without_a_video_makes_no_sense() -> None:
 def test_an_id_is_one_segment_of_the_path() -> None:
     assert GMI.write(Get("../models")).path.endswith("/requests/..%2Fmodels")
     assert arrive(GMI, GMI.write(Get(ID))) == Get(ID)
+
+
+def test_a_record_whose_files_are_gone_says_so() -> None:
+    done = replace(QUEUED, status=Status.SUCCESS, outcome=OUTCOME, expired=True)
+    assert body(done)["outcome"]["expired"] is True
+    failed = replace(QUEUED, status=Status.FAILED, error="black", expired=True)
+    assert body(failed)["outcome"] == {"error": "black", "expired": True}
+    assert "expired" not in body(replace(done, expired=False))["outcome"]
+
+
+def test_a_status_that_is_none_is_a_bad_query() -> None:
+    with pytest.raises(InvalidQuery, match="status: is 'done'; allowed options: queued, processing"):
+        GMI.parse(List, {}, {"status": "done"}, b"")
+
+
+def test_who_runs_the_house_alone_sees_the_workers() -> None:
+    tries = AttemptList(ID, (AttemptView(number=1, worker="gpu-1"), AttemptView(number=2)))
+    first, second = body(tries)["attempts"]
+    assert first["worker"] == "gpu-1"
+    assert "worker" not in second

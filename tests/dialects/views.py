@@ -91,6 +91,8 @@ def _views(status: Status) -> st.SearchStrategy[RequestView]:
         error=maybe,
         error_name=maybe,
         warnings=words,
+        expired=st.booleans(),
+        retry_of=st.none() | ids,
     )
 
 

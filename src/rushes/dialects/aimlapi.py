@@ -1,6 +1,9 @@
 """The video generations of the AI/ML API. Four status words, and an object per end: `video` or `error`. Keys that have
 nothing to say are left out, never null, and no key but the video's is named `url`: the vendor's SDK takes the first it
 finds. Whatever a body holds besides the model's own parameters is accepted.
+
+A video whose time is over stays `completed`, with `expired` beside a URL that answers 410: clients take any `error` for
+a generation that failed, and fall over a completed one without `video`.
 """
 
 from __future__ import annotations
@@ -84,6 +87,7 @@ class _Video(msgspec.Struct, kw_only=True):
     file_name: str = ""
     file_size: int = 0
     duration: float = 0.0
+    expired: bool | UnsetType = UNSET
 
 
 class _Failure(msgspec.Struct):
@@ -267,6 +271,7 @@ def _generation(view: RequestView) -> _Generation:
             file_name=f"{view.id}.mp4",
             file_size=view.outcome.size,
             duration=view.outcome.seconds,
+            expired=view.expired or UNSET,
         )
     elif view.status.terminal:
         name = CANCELLED if view.status is Status.CANCELLED else view.error_name or "GenerationError"
@@ -287,7 +292,7 @@ def _view(generation: _Generation) -> RequestView:
         if not video:
             raise BadReply("the server answered completed without a video")
         outcome = OutcomeView(video_url=video.url, size=video.file_size, seconds=video.duration)
-        return msgspec.structs.replace(view, outcome=outcome)
+        return msgspec.structs.replace(view, outcome=outcome, expired=video.expired or False)
     if view.status is Status.FAILED and error:
         status = Status.CANCELLED if error.name == CANCELLED else Status.FAILED
         return msgspec.structs.replace(view, status=status, error=error.message, error_name=error.name)

@@ -62,9 +62,22 @@ class List(msgspec.Struct, frozen=True):
     model: str | None = None
     limit: int = 50
     cursor: str | None = None
+    status: Status | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True):
+    id: str
+
+
+class Retry(msgspec.Struct, frozen=True):
+    """Make a failed or cancelled request anew: the same shot under an id of its own."""
+
+    id: str
+
+
+class Attempts(msgspec.Struct, frozen=True):
+    """Every try at a request, and what came of it."""
+
     id: str
 
 
@@ -82,7 +95,7 @@ class UploadUrl(msgspec.Struct, frozen=True):
     file_type: str
 
 
-Call: TypeAlias = Submit | Get | Events | List | Cancel | Models | ModelDetail | UploadUrl
+Call: TypeAlias = Submit | Get | Events | List | Cancel | Retry | Attempts | Models | ModelDetail | UploadUrl
 Kind: TypeAlias = type[Call]
 
 # -- replies -------------------------------------------------------------------------------------------------------
@@ -140,7 +153,8 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """A request as a client sees it. Times are seconds since the epoch, `progress` is 0 … 1 of the whole attempt;
     `position` counts the requests before it in the line, `eta` is the seconds to its end by what such requests took
     lately, give or take `eta_error`;
-    `warnings` are sentences about the call itself, such as keys that the model does not know."""
+    `warnings` are sentences about the call itself, such as keys that the model does not know. `expired` says that the
+    files were kept for their time and are gone, `retry_of` which request this one repeats."""
 
     id: str
     status: Status
@@ -161,6 +175,8 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     error: str | None = None
     error_name: str | None = None
     warnings: tuple[str, ...] = ()
+    expired: bool = False
+    retry_of: str | None = None
 
     @classmethod
     def of(
@@ -194,13 +210,52 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
             error=request.error,
             error_name=request.error_name,
             warnings=warnings,
+            expired=request.expired_at is not None,
+            retry_of=request.retry_of,
         )
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """The answer to `Submit`: the request as it then stood."""
+    """The answer to `Submit` and `Retry`: the request as it then stood."""
 
     request: RequestView
+
+    @classmethod
+    def first(cls, view: RequestView) -> Accepted:
+        """The same answer whenever it is given, also to a call that is repeated after the request's end."""
+        return cls(
+            RequestView(
+                id=view.id,
+                status=Status.QUEUED,
+                model=view.model,
+                created_at=view.created_at,
+                updated_at=view.queued_at,
+                queued_at=view.queued_at,
+                warnings=view.warnings,
+                retry_of=view.retry_of,
+            )
+        )
+
+
+class AttemptView(msgspec.Struct, frozen=True, kw_only=True):
+    """One try: the `number`-th, begun at `started_at`. `ended_by` is the verb that ended it, None while it runs; `phase`
+    the last one it told of, `seconds` how long it took, `worker` only for those who run the house."""
+
+    number: int
+    started_at: float = 0.0
+    seconds: float | None = None
+    phase: str | None = None
+    ended_by: str | None = None
+    error: str | None = None
+    error_name: str | None = None
+    worker: str | None = None
+
+
+class AttemptList(msgspec.Struct, frozen=True):
+    """The first one first."""
+
+    request_id: str
+    attempts: tuple[AttemptView, ...]
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -252,7 +307,7 @@ class UploadTarget(msgspec.Struct, frozen=True):
     public_url: str
 
 
-Reply: TypeAlias = Accepted | RequestView | Page | ModelList | ModelInfo | UploadTarget
+Reply: TypeAlias = Accepted | RequestView | Page | AttemptList | ModelList | ModelInfo | UploadTarget
 
 # -- the wire ------------------------------------------------------------------------------------------------------
 

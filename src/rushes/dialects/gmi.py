@@ -23,6 +23,7 @@ from rushes.core.errors import (
     InvalidShot,
     KeyInUse,
     KeyReused,
+    NotRepeatable,
     OutOfCredits,
     QueueFull,
     RateLimited,
@@ -32,11 +33,14 @@ from rushes.core.errors import (
     UnknownRequest,
 )
 from rushes.core.parameter import shown
+from rushes.core.request import Status
 from rushes.dialects import gmi_records as records
 from rushes.dialects import wire
 from rushes.dialects.base import (
     MAX_WAIT,
     Accepted,
+    AttemptList,
+    Attempts,
     Call,
     Cancel,
     Events,
@@ -50,6 +54,7 @@ from rushes.dialects.base import (
     Page,
     Reply,
     RequestView,
+    Retry,
     Route,
     Submit,
     UploadTarget,
@@ -90,6 +95,8 @@ class Gmi:
             ("GET", "/requests/{id}/events", Events),
             ("GET", "/requests", List),
             ("DELETE", "/requests/{id}", Cancel),
+            ("POST", "/requests/{id}/retry", Retry),
+            ("GET", "/requests/{id}/attempts", Attempts),
             ("GET", "/models", Models),
             ("GET", "/models/{id:path}", ModelDetail),
             ("POST", "/upload-url", UploadUrl),
@@ -112,13 +119,13 @@ class Gmi:
             return UploadUrl(wire.text_of(wire.read_object(body), "file_type"))
         if kind is List:
             limit = wire.number_of(query, "limit", List().limit, 1, MAX_LIMIT)
-            return List(query.get("model_id") or None, limit, query.get("cursor") or None)
+            status = _status(query.get("status", ""))
+            return List(query.get("model_id") or None, limit, query.get("cursor") or None, status)
         if kind is Get:
             return Get(path["id"], wire.number_of(query, "wait", 0, 0, MAX_WAIT))
-        if kind is Events:
-            return Events(path["id"])
-        if kind is Cancel:
-            return Cancel(path["id"])
+        for named in (Events, Cancel, Retry, Attempts):
+            if kind is named:
+                return named(path["id"])
         return ModelDetail(path["id"]) if kind is ModelDetail else Models()
 
     def write(self, call: Call) -> WireRequest:
@@ -131,13 +138,17 @@ class Gmi:
                 return wire.send("GET", f"{home}/requests/{quote(id, safe='')}", query=longer)
             case Events(id):
                 return wire.send("GET", f"{home}/requests/{quote(id, safe='')}/events")
-            case List(model, limit, cursor):
-                asked = {"model_id": model, "limit": str(limit), "cursor": cursor}
+            case List(model, limit, cursor, status):
+                asked = {"model_id": model, "status": status, "limit": str(limit), "cursor": cursor}
                 return wire.send(
                     "GET", f"{home}/requests", query={key: text for key, text in asked.items() if text}
                 )
             case Cancel(id):
                 return wire.send("DELETE", f"{home}/requests/{quote(id, safe='')}")
+            case Retry(id):
+                return wire.send("POST", f"{home}/requests/{quote(id, safe='')}/retry")
+            case Attempts(id):
+                return wire.send("GET", f"{home}/requests/{quote(id, safe='')}/attempts")
             case Models():
                 return wire.send("GET", f"{home}/models")
             case ModelDetail(id):
@@ -157,6 +168,8 @@ class Gmi:
                 return wire.answer(
                     records.Records([records.record_of(view) for view in requests], total, next_cursor)
                 )
+            case AttemptList():
+                return wire.answer(records.tries_of(reply))
             case ModelList(models):
                 return wire.answer(records.ModelIds([model.id for model in models]))
             case ModelInfo():
@@ -167,13 +180,15 @@ class Gmi:
     def read(self, kind: Kind, reply: WireReply) -> Reply:
         if not 200 <= reply.status < 300:
             raise self.read_error(reply)
-        if kind is Submit:
+        if kind in (Submit, Retry):
             return Accepted(records.view_of(wire.read_as(records.Record, reply)))
         if kind is List:
             page = wire.read_as(records.Records, reply)
             return Page(
                 tuple(records.view_of(record) for record in page.requests), page.total, page.next_cursor
             )
+        if kind is Attempts:
+            return records.attempts_of(wire.read_as(records.Tries, reply))
         if kind is Models:
             return ModelList(
                 tuple(ModelInfo(id=model) for model in wire.read_as(records.ModelIds, reply).model_ids)
@@ -222,8 +237,10 @@ class Gmi:
                 model = re.fullmatch(r"model (.*) does not exist", text, re.DOTALL)
                 return UnknownModel(model[1]) if model else UnknownRequest()
             case 409:
-                ended = re.match(r"request is already (\w+)", text)
-                return AlreadyEnded(ended[1]) if ended else KeyInUse(text)
+                if ended := re.match(r"request is already (\w+)", text):
+                    return AlreadyEnded(ended[1])
+                status = re.match(r"request is (\w+): only", text)
+                return NotRepeatable(status[1]) if status else KeyInUse(text)
             case 410:
                 return FileGone(text)
             case 413:
@@ -264,6 +281,11 @@ class Gmi:
                 List: [
                     query("model_id", "Only requests of this model.", text),
                     query(
+                        "status",
+                        "Only requests that stand so.",
+                        {"type": "string", "enum": [str(status) for status in Status]},
+                    ),
+                    query(
                         "limit",
                         "Requests on one page.",
                         {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT},
@@ -276,6 +298,8 @@ class Gmi:
                 Get: records.Record,
                 Events: records.Record,
                 Cancel: records.Record,
+                Retry: records.Record,
+                Attempts: records.Tries,
                 List: records.Records,
                 Models: records.ModelIds,
                 ModelDetail: records.Model,
@@ -292,6 +316,16 @@ def _submission(body: dict[str, Any]) -> Submit:
     if not isinstance(payload, dict):
         raise InvalidShot("payload", "type", f"must be an object, not {shown(payload)}", value=payload)
     return Submit(model, payload, payload)
+
+
+def _status(word: str) -> Status | None:
+    """Raises `InvalidQuery`."""
+    if not word:
+        return None
+    try:
+        return Status(word)
+    except ValueError:
+        raise InvalidQuery(f"status: is {shown(word)}; allowed options: {', '.join(Status)}") from None
 
 
 def _whole(number: float) -> int | float:

@@ -16,7 +16,7 @@ from rushes.core.catalogue import Parameter
 from rushes.core.errors import BadReply
 from rushes.core.parameter import shown
 from rushes.core.request import Status
-from rushes.dialects.base import ModelInfo, OutcomeView, RequestView
+from rushes.dialects.base import AttemptList, AttemptView, ModelInfo, OutcomeView, RequestView
 
 T = TypeVar("T")
 
@@ -47,6 +47,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     details: dict[str, Any] | UnsetType = UNSET
     error: str | UnsetType = UNSET
     error_name: str | UnsetType = UNSET
+    expired: bool | UnsetType = UNSET
 
 
 class Record(msgspec.Struct, kw_only=True):
@@ -68,12 +69,29 @@ class Record(msgspec.Struct, kw_only=True):
     eta_error_seconds: float | UnsetType = UNSET
     error: str | UnsetType = UNSET
     warnings: tuple[str, ...] | UnsetType = UNSET
+    retry_of: str | UnsetType = UNSET
 
 
 class Records(msgspec.Struct):
     requests: list[Record]
     total: int = 0
     next_cursor: str | None = None
+
+
+class Try(msgspec.Struct, kw_only=True):
+    number: int
+    started_at: int | float = 0
+    seconds: float | None = None
+    phase: str | None = None
+    ended_by: str | None = None
+    error: str | None = None
+    error_name: str | None = None
+    worker: str | UnsetType = UNSET
+
+
+class Tries(msgspec.Struct):
+    request_id: str
+    attempts: list[Try]
 
 
 class ModelIds(msgspec.Struct):
@@ -124,6 +142,7 @@ def receipt(view: RequestView) -> Record:
         updated_at=int(view.updated_at),
         queued_at=int(view.queued_at),
         warnings=view.warnings or UNSET,
+        retry_of=_given(view.retry_of),
     )
 
 
@@ -134,9 +153,11 @@ def record_of(view: RequestView) -> Record:
     record.outcome = None
     if view.status is Status.SUCCESS and view.outcome is not None:
         record.outcome = _outcome(view.outcome)
+        record.outcome.expired = view.expired or UNSET
     elif view.status.terminal:
         record.error = view.error or f"the request was {view.status}"
         record.outcome = Outcome(error=record.error, error_name=view.error_name or UNSET)
+        record.outcome.expired = view.expired or UNSET
     else:
         record.phase = view.phase or UNSET
         record.progress = _given(view.progress)
@@ -203,7 +224,35 @@ def view_of(record: Record) -> RequestView:
         error=record.error or outcome.error or None,
         error_name=outcome.error_name or None,
         warnings=record.warnings or (),
+        expired=outcome.expired or False,
+        retry_of=_taken(record.retry_of),
     )
+
+
+def tries_of(reply: AttemptList) -> Tries:
+    return Tries(
+        reply.request_id,
+        [
+            Try(
+                number=one.number,
+                started_at=int(one.started_at),
+                seconds=one.seconds,
+                phase=one.phase,
+                ended_by=one.ended_by,
+                error=one.error,
+                error_name=one.error_name,
+                worker=_given(one.worker),
+            )
+            for one in reply.attempts
+        ],
+    )
+
+
+def attempts_of(tries: Tries) -> AttemptList:
+    views = (
+        AttemptView(**{**msgspec.structs.asdict(one), "worker": _taken(one.worker)}) for one in tries.attempts
+    )
+    return AttemptList(tries.request_id, tuple(views))
 
 
 def _outcome_view(outcome: Outcome) -> OutcomeView:
