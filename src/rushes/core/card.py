@@ -156,6 +156,8 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     def ignored(self, fields: Mapping[str, object]) -> tuple[str, ...]:
         """The keys of `fields` that this model does not know, or that lost against another spelling."""
+        if fields.keys() <= {parameter.name for parameter in self.parameters}:
+            return ()  # the usual case, and read at every poll
         used = set()
         for parameter in self.parameters:
             sent = [key for key in parameter.keys if key in fields]

@@ -108,7 +108,7 @@ def _endpoint(
     async def serve(request: Request) -> Response:
         caller = NOBODY
         if route.needs_key:
-            caller = await run_in_threadpool(service.authenticate, bearer(request))
+            caller = service.authenticate(bearer(request))
         body = await read_body(request, max_body_bytes)
         call = dialect.parse(
             route.kind,
@@ -121,10 +121,11 @@ def _endpoint(
             return await news.stream(dialect, caller, call.id)
         if isinstance(call, Get) and call.wait:
             return _response(dialect.render(await news.wait_for_end(caller, call.id, call.wait)))
-        key = request.headers.get("idempotency-key")
-        return _response(
-            dialect.render(await run_in_threadpool(desk.answer, dialect.name, caller, call, key))
-        )
+        reply = desk.answer_at_once(caller, call)
+        if reply is None:
+            key = request.headers.get("idempotency-key")
+            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, key)
+        return _response(dialect.render(reply))
 
     async def endpoint(request: Request) -> Response:
         try:

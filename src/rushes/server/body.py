@@ -9,7 +9,10 @@ from rushes.core.errors import BodyTooLarge
 
 async def read_body(request: Request, limit: int) -> bytes:
     """All bytes of the body, at most `limit`. Raises `BodyTooLarge`, before reading when the length is announced."""
-    announced = request.headers.get("content-length", "")
+    headers = request.headers
+    announced = headers.get("content-length", "")
+    if not announced and "transfer-encoding" not in headers:
+        return b""  # HTTP/1.1 has no body without one of them
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)
     body = bytearray()
