@@ -90,7 +90,9 @@ def serve(folder: Path, **settings: object) -> Iterator[Served]:
         if not line.startswith("Rushes listens on "):
             raise RuntimeError(f"the house did not start: {(folder / 'serve.log').read_text()[-2000:]}")
         key = (folder / "data" / "key").read_text().strip()
-        yield Served(process, int(line.split()[3].rpartition(":")[2].rstrip("/")), key, folder / "data", ready)
+        yield Served(
+            process, int(line.split()[3].rpartition(":")[2].rstrip("/")), key, folder / "data", ready
+        )
     finally:
         _end(process)
 

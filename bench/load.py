@@ -164,7 +164,9 @@ def load(orders: Orders) -> Figures:
     )
     figures = msgspec.json.decode(done.stdout, type=Figures)
     if figures.bad:
-        raise RuntimeError(f"{figures.bad} of {figures.bad + figures.good} calls were refused: {figures.last}")
+        raise RuntimeError(
+            f"{figures.bad} of {figures.bad + figures.good} calls were refused: {figures.last}"
+        )
     return figures
 
 
