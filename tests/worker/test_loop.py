@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,9 @@ class Diary(Ledger):
         self.beats.append((phase, progress))
         super().beat(lease, phase, progress, note)
 
-    def finish(self, lease: Lease, outcome: Outcome) -> None:
+    def finish(self, lease: Lease, outcome: Outcome, tags: Sequence[str] = ()) -> None:
         self._here()
-        super().finish(lease, outcome)
+        super().finish(lease, outcome, tags)
 
     def _here(self) -> None:
         if self.away.is_set():
