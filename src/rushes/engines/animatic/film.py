@@ -11,6 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic.creature.stage import Troupe
 from rushes.engines.animatic.post.bloom import bloom
@@ -29,6 +30,10 @@ from rushes.engines.animatic.world.view import Canvas, Pose
 from rushes.engines.base import Control, Picture, Plan, Report, Samples
 
 
+_drawn: set[str] = set()
+"""Places drawn by this process, so that their kernels are ready."""
+
+
 class Film(Protocol):
     """A clip that can be drawn frame by frame, in any order."""
 
@@ -43,6 +48,8 @@ def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], c
     """The film of a shot, drawn at `size` and delivered at the plan's."""
     scene, brief = compose(shot, plan.width, plan.height)
     control.check()
+    # Kernels that only some places need are compiled when the first of those is drawn.
+    control.progress(Phase.RENDER, 0.0, "building the place" if scene.place in _drawn else "compiling")
     if image is not None:
         from rushes.engines.animatic.photo.film import PhotoFilm
 
@@ -103,6 +110,7 @@ class SceneFilm:
         width, height = self.plan.width, self.plan.height
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
         splat(picture, width, height, self._falling.items(pose, t, width, height))
+        _drawn.add(scene.place)
         return picture.reshape(height * 3 // 2, width)
 
     def sound(self) -> Samples:

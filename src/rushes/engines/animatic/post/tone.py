@@ -41,59 +41,34 @@ class Grade:
 
 @kernel
 def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: Plane) -> None:
-    """`light` (H, W, 4) and `bloom` (h, w, 3, any smaller size) → `y` (H, W) in 16…235, `cb`, `cr` (H/2, W/2)."""
+    """`light` (H, W, 4) and `bloom` (H, W, 3) → `y` in 16…235, `cb`, `cr` around 0, all (H, W)."""
     rows, columns, _ = light.shape
-    bh, bw, _ = bloom.shape
     exposure, contrast, saturation, vignette, fade = grade[0], grade[1], grade[2], grade[3], grade[4]
-    for jj in prange(rows // 2):
-        for i in range(columns // 2):
-            cb[jj, i] = f4(0)
-            cr[jj, i] = f4(0)
-        for half in range(2):
-            j = jj * 2 + half
-            v = (f4(j) + f4(0.5)) / f4(rows)
-            by = min(max(v * f4(bh) - f4(0.5), f4(0)), f4(bh) - f4(1.001))
-            b0 = i4(by)
-            fb = by - f4(b0)
-            scale = f4(bw) / f4(columns)
-            for i in range(columns):
-                bx = min(max((f4(i) + f4(0.5)) * scale - f4(0.5), f4(0)), f4(bw) - f4(1.001))
-                a0 = i4(bx)
-                fa = bx - f4(a0)
-                w00 = (f4(1) - fa) * (f4(1) - fb)
-                w01 = fa * (f4(1) - fb)
-                w10 = (f4(1) - fa) * fb
-                w11 = fa * fb
-                u = (f4(i) + f4(0.5)) / f4(columns) - f4(0.5)
-                gain = exposure * (f4(1) - vignette * (u * u + (v - f4(0.5)) * (v - f4(0.5))) * f4(2))
-                r = (light[j, i, 0] + bloom[b0, a0, 0] * w00 + bloom[b0, a0 + 1, 0] * w01
-                     + bloom[b0 + 1, a0, 0] * w10 + bloom[b0 + 1, a0 + 1, 0] * w11) * gain  # fmt: skip
-                g = (light[j, i, 1] + bloom[b0, a0, 1] * w00 + bloom[b0, a0 + 1, 1] * w01
-                     + bloom[b0 + 1, a0, 1] * w10 + bloom[b0 + 1, a0 + 1, 1] * w11) * gain  # fmt: skip
-                b = (light[j, i, 2] + bloom[b0, a0, 2] * w00 + bloom[b0, a0 + 1, 2] * w01
-                     + bloom[b0 + 1, a0, 2] * w10 + bloom[b0 + 1, a0 + 1, 2] * w11) * gain  # fmt: skip
-                r = max(r, f4(0))
-                g = max(g, f4(0))
-                b = max(b, f4(0))
-                r = (r * (f4(2.51) * r + f4(0.03))) / (r * (f4(2.43) * r + f4(0.59)) + f4(0.14))
-                g = (g * (f4(2.51) * g + f4(0.03))) / (g * (f4(2.43) * g + f4(0.59)) + f4(0.14))
-                b = (b * (f4(2.51) * b + f4(0.03))) / (b * (f4(2.43) * b + f4(0.59)) + f4(0.14))
-                r = np.sqrt(r)
-                g = np.sqrt(g)
-                b = np.sqrt(b)
-                grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
-                top = grey * grey
-                low = (f4(1) - grey) * (f4(1) - grey)
-                r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[5] + top * grade[8]
-                g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[6] + top * grade[9]
-                b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[7] + top * grade[10]
-                r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
-                g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
-                b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))
-                luma = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
-                y[j, i] = f4(16) + f4(219) * luma
-                cb[jj, i // 2] += f4(0.25) * f4(224 / 1.8556) * (b - luma)
-                cr[jj, i // 2] += f4(0.25) * f4(224 / 1.5748) * (r - luma)
+    for j in prange(rows):
+        v = (f4(j) + f4(0.5)) / f4(rows) - f4(0.5)
+        inverse = f4(1) / f4(columns)
+        for i in range(columns):
+            u = (f4(i) + f4(0.5)) * inverse - f4(0.5)
+            gain = exposure * (f4(1) - vignette * (u * u + v * v) * f4(2))
+            r = max(light[j, i, 0] + bloom[j, i, 0], f4(0)) * gain
+            g = max(light[j, i, 1] + bloom[j, i, 1], f4(0)) * gain
+            b = max(light[j, i, 2] + bloom[j, i, 2], f4(0)) * gain
+            r = np.sqrt((r * (f4(2.51) * r + f4(0.03))) / (r * (f4(2.43) * r + f4(0.59)) + f4(0.14)))
+            g = np.sqrt((g * (f4(2.51) * g + f4(0.03))) / (g * (f4(2.43) * g + f4(0.59)) + f4(0.14)))
+            b = np.sqrt((b * (f4(2.51) * b + f4(0.03))) / (b * (f4(2.43) * b + f4(0.59)) + f4(0.14)))
+            grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
+            top = grey * grey
+            low = (f4(1) - grey) * (f4(1) - grey)
+            r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[5] + top * grade[8]
+            g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[6] + top * grade[9]
+            b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[7] + top * grade[10]
+            r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
+            g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
+            b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))
+            luma = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
+            y[j, i] = f4(16) + f4(219) * luma
+            cb[j, i] = f4(224 / 1.8556) * (b - luma)
+            cr[j, i] = f4(224 / 1.5748) * (r - luma)
 
 
 @kernel
@@ -135,14 +110,17 @@ class Print:
         self._seed = seed
         self._vector = grade.packed()
         self._y = np.zeros((height, width), np.float32)
-        self._c = np.zeros((2, height // 2, width // 2), np.float32)
+        self._c = np.zeros((2, height, width), np.float32)
+        self._bloom = np.zeros((height, width, 3), np.float32)
 
     def __call__(self, light: Plane, bloom: Plane, roll: float, number: int) -> Bytes:
         """One flat yuv420p picture; `roll` (radians) turns it, enlarged just enough to keep the corners filled."""
-        develop(light, bloom, self._y, self._c[0], self._c[1], self._vector)
+        cv2.resize(bloom, (light.shape[1], light.shape[0]), dst=self._bloom, interpolation=cv2.INTER_LINEAR)
+        develop(light, self._bloom, self._y, self._c[0], self._c[1], self._vector)
         y = self._fit(self._y, self.width, self.height, roll, cv2.INTER_CUBIC)
-        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
-        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, cv2.INTER_LINEAR)
+        # Chroma is the mean of its four pixels where nothing is enlarged, an area sample where something is.
+        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, cv2.INTER_AREA)
+        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, cv2.INTER_AREA)
         out = np.empty(self.width * self.height * 3 // 2, np.uint8)
         finish(y, cb, cr, out, f4(self.grade.grain), i4((self._seed + number * 131) & 0x7FFFFFFF))
         return out
@@ -157,4 +135,5 @@ class Print:
         turn = np.array(
             [[c, -s, width / 2 - c * w / 2 + s * h / 2], [s, c, height / 2 - s * w / 2 - c * h / 2]], np.float32
         )
-        return cv2.warpAffine(plane, turn, (width, height), flags=method, borderMode=cv2.BORDER_REFLECT)
+        smooth = cv2.INTER_LINEAR if method == cv2.INTER_AREA else method
+        return cv2.warpAffine(plane, turn, (width, height), flags=smooth, borderMode=cv2.BORDER_REFLECT)

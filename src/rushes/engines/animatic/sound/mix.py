@@ -48,7 +48,9 @@ def unrest(n: int, rng: Random, hertz: float) -> Samples:
 def wind(n: int, rng: Random) -> Samples:
     air = noise(n, rng, 1.2)
     gust = unrest(n, rng, 0.7)
-    return band(air, 120, 420) * gust * 1.4 + band(air, 420, 1100, 1) * gust**3 * 0.9 + band(air, 60, 140) * 0.5
+    out: Samples = band(air, 120, 420) * gust * 1.4 + band(air, 420, 1100, 1) * gust**3 * 0.9
+    out += band(air, 60, 140) * 0.5
+    return out
 
 
 def waves(n: int, rng: Random) -> Samples:
@@ -170,4 +172,4 @@ def mix(levels: Mapping[str, float], seconds: float, seed: int) -> Samples:
     ramp = np.linspace(0, 1, fade, dtype=np.float32)
     out[:, :fade] *= ramp
     out[:, n - fade :] *= ramp[::-1]
-    return out.astype(np.float32)
+    return np.ascontiguousarray(out, dtype=np.float32)

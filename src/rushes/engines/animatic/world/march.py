@@ -241,4 +241,4 @@ def walk_land(
                     free = crest
             older = newer
             newer = top
-            d += max(min(cell * f4(0.3), d * f4(0.008)), d * f4(0.0024))
+            d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))

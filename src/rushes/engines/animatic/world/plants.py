@@ -15,7 +15,7 @@ import numpy as np
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
-from rushes.engines.animatic.world.sprites import LEVELS, SIDE, VARIANTS, atlas
+from rushes.engines.animatic.world.sprites import LEVELS, SIDE, VARIANTS, atlas, spans
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
 
@@ -46,8 +46,9 @@ class Kind:
 
 
 @kernel
-def _draw(light: Plane, sprites: Plane, items: Plane) -> None:
-    """`items` far to near: sprite, level, left, top, width, height, r, g, b, clearness, shear, distance, fog r, g, b."""
+def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
+    """`items` far to near: sprite, level, left, top, width, height, r, g, b, clearness, shear, distance, fog r, g, b.
+    `spans` is from where to where (0…1) each row of a sprite covers anything."""
     rows, columns, _ = light.shape
     side = f4(SIDE - 1)
     for slot in prange(BANDS):
@@ -71,8 +72,8 @@ def _draw(light: Plane, sprites: Plane, items: Plane) -> None:
                 fv = v * side
                 iv = min(i4(fv), i4(SIDE - 2))
                 dv = fv - f4(iv)
-                i0 = max(i4(0), i4(left + shift))
-                i1 = min(i4(columns), i4(left + shift + width) + 1)
+                i0 = max(i4(0), i4(left + shift + spans[k, level, iv, 0] * width))
+                i1 = min(i4(columns), i4(left + shift + spans[k, level, iv, 1] * width) + 1)
                 for i in range(i0, i1):
                     u = (f4(i) + f4(0.5) - left - shift) / width
                     if u < f4(0) or u >= f4(1) or light[j, i, 3] < depth:
@@ -111,6 +112,7 @@ class Plants:
         rng = np.random.default_rng(seed ^ 0x91A7)
         names = tuple(dict.fromkeys(kind.sprite for kind in kinds))
         self._sprites = atlas(names)
+        self._spans = spans(self._sprites)
         start = terrain.start if terrain else (0.0, 0.0)
         columns = [self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count]
         self._plants = np.concatenate(columns) if columns else np.zeros((0, 10), np.float32)
@@ -171,7 +173,7 @@ class Plants:
         items[:, 10] = plants[:, 6] * size * gust * min(self._wind, 2.5)
         items[:, 11] = z
         items[:, 12:15] = haze[np.clip(seen[:, 0], 0, canvas.width - 1).astype(int)]
-        _draw(canvas.light, self._sprites, items)
+        _draw(canvas.light, self._sprites, self._spans, items)
 
 
 def kinds_of(rows: Sequence[Mapping[str, Any]], tint: Colour | None = None) -> list[Kind]:

@@ -31,10 +31,10 @@ class _Sheet:
 
     def polygon(self, points: list[tuple[float, float]], shade: float) -> None:
         side = SIDE * OVER
-        corners = np.array([[(x * side, (1 - y) * side) for x, y in points]])
-        fixed = np.round(corners * 16).astype(np.int32)
-        cv2.fillPoly(self.cover, fixed, 255, cv2.LINE_AA, 4)
-        cv2.fillPoly(self.shade, fixed, int(min(max(shade, 0.0), 1.0) * 255), cv2.LINE_AA, 4)
+        corners = np.array([(x * side, (1 - y) * side) for x, y in points])
+        fixed = [np.round(corners * 16).astype(np.int32)]
+        cv2.fillPoly(self.cover, fixed, (255.0,), cv2.LINE_AA, 4)
+        cv2.fillPoly(self.shade, fixed, (float(round(min(max(shade, 0.0), 1.0) * 255)),), cv2.LINE_AA, 4)
 
     def leaf(self, x: float, y: float, angle: float, length: float, width: float, shade: float) -> None:
         """A pointed blade from (x, y)."""
@@ -200,3 +200,14 @@ def sprite(kind: str, variant: int) -> Plane:
 def atlas(kinds: tuple[str, ...]) -> Plane:
     """(kinds × VARIANTS, LEVELS, SIDE, SIDE, 2), the variants of a kind next to each other."""
     return np.stack([sprite(kind, variant) for kind in kinds for variant in range(VARIANTS)])
+
+
+def spans(sprites: Plane) -> Plane:
+    """(n, LEVELS, SIDE, 2): from where to where, 0…1, each row of each sprite covers anything."""
+    covered = sprites[..., 0] > 0.01
+    any_column = covered | np.roll(covered, -1, axis=2)
+    first = any_column.argmax(axis=3)
+    last = SIDE - any_column[..., ::-1].argmax(axis=3)
+    empty = ~any_column.any(axis=3)
+    first[empty], last[empty] = SIDE, 0
+    return np.stack([(first - 1) / SIDE, (last + 1) / SIDE], axis=3).astype(np.float32)

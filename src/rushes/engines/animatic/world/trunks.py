@@ -52,7 +52,8 @@ def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, 
             n += 1
             if n == MOST or off + abs(trunks[k, 4]) * f4(30) < radius * f4(0.7):
                 break
-        for q in range(n - 1, -1, -1):
+        # Near ones first: what they cover is not drawn again.
+        for q in range(n):
             k = found[q]
             dx = trunks[k, 0] - view[0]
             dz = trunks[k, 1] - view[2]
