@@ -200,7 +200,34 @@ def test_every_setting_is_described_and_its_example_is_allowed(name: str, tmp_pa
     pem = tmp_path / "x.pem"
     pem.touch()
     flags: dict[str, object] = {"lease_seconds": 600, name: example}
-    if name.startswith("tls_"):
-        flags |= {"tls_cert": pem, "tls_key": pem}
+    if name.startswith(("tls_", "c2pa_")):
+        pair = name.partition("_")[0]
+        flags |= {f"{pair}_cert": pem, f"{pair}_key": pem} | (
+            {name: example} if name[-4:] in ("_alg", "_tsa") else {}
+        )
+    if name == "policy_options":
+        flags["policies"] = "blocklist"
     settings = Settings.load(flags, environ={})
     assert getattr(settings, name) != field.default
+
+
+def test_signing_needs_certificate_and_key(tmp_path: Path) -> None:
+    (tmp_path / "x.pem").touch()
+    assert "c2pa_cert is set but c2pa_key is not" in str(refused({"c2pa_cert": str(tmp_path / "x.pem")}))
+
+
+def test_options_of_policies_come_from_the_file_or_as_json() -> None:
+    write('policies = ["blocklist"]\n[policy_options.blocklist]\nfile = "/words"\n')
+    assert Settings.load(environ={}).policy_options == {"blocklist": {"file": "/words"}}
+    given = Settings.load({"policy_options": '{"blocklist": {"tag": "odd"}}'}, environ={})
+    assert given.policy_options == {"blocklist": {"tag": "odd"}}
+    assert "it is not JSON" in str(refused({"policy_options": "{tag"}))
+    assert "table for looks, which policies does not name" in str(
+        refused({"policy_options": '{"looks": {}}'})
+    )
+
+
+def test_settings_with_options_cross_to_the_worker_as_json() -> None:
+    write('policies = ["blocklist"]\n[policy_options.blocklist]\nfile = "/words"\n')
+    settings = Settings.load(environ={})
+    assert Settings.model_validate_json(settings.model_dump_json()) == settings

@@ -15,7 +15,7 @@ SIGNS_CLAIMS = "1.3.6.1.4.1.62558.2.1"
 """The extended key usage of certificates that sign C2PA claims."""
 
 
-class TestCertificate(NamedTuple):
+class TrialCertificate(NamedTuple):
     """`chain` and `key` are what the settings c2pa_cert and c2pa_key want; `root` is what a reader must trust."""
 
     chain: Path
@@ -23,7 +23,7 @@ class TestCertificate(NamedTuple):
     root: Path
 
 
-def make_test_certificate(folder: Path) -> TestCertificate:
+def make_test_certificate(folder: Path) -> TrialCertificate:
     """Write a chain, its key (0600) and its root into `folder`, made when missing; valid for 90 days with es256.
     Raises `SetupError` when a file is there already, or the extra is not installed."""
     try:
@@ -83,7 +83,7 @@ def make_test_certificate(folder: Path) -> TestCertificate:
     root_key, own_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     root = certificate(name("Rushes test root"), root_key, name("Rushes test root"), root_key)
     own = certificate(name("Rushes test signer"), own_key, name("Rushes test root"), root_key)
-    made = TestCertificate(folder / "chain.pem", folder / "key.pem", folder / "root.pem")
+    made = TrialCertificate(folder / "chain.pem", folder / "key.pem", folder / "root.pem")
     pem = Encoding.PEM
     try:
         folder.mkdir(parents=True, exist_ok=True)
