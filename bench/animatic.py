@@ -35,6 +35,9 @@ class Quiet:
     def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
         return
 
+    def preview(self, picture: Picture) -> None:
+        return
+
 
 def encode(frames: Iterable[Picture], plan: Plan) -> None:
     """H.264 veryfast into memory, in its own thread, as the house does it."""

@@ -18,7 +18,9 @@ from rushes.core.request import Phase
 from rushes.core.shot import AspectRatio, Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.film import film
+from rushes.engines.animatic.tables import places as every_place
 from rushes.engines.animatic.tables import table
+from rushes.engines.base import Picture
 
 Image = npt.NDArray[np.uint8]
 
@@ -32,6 +34,9 @@ class Quiet:
         return
 
     def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
+        return
+
+    def preview(self, picture: Picture) -> None:
         return
 
 
@@ -100,7 +105,7 @@ def sheets(names: list[str], height: int, places: list[str], prompts: Path | Non
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=["places", "weather", "aspects", "moves", "motion"])
-    parser.add_argument("--places", nargs="*", default=list(table("places")))
+    parser.add_argument("--places", nargs="*", default=list(every_place()))
     parser.add_argument("--height", type=int, default=216)
     parser.add_argument("--prompts", type=Path)
     parser.add_argument("--out", type=Path, default=Path("out/sheets"))

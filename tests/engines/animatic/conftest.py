@@ -15,7 +15,7 @@ from rushes.core.errors import Cancelled
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
-from rushes.engines.base import FrameClip
+from rushes.engines.base import FrameClip, Picture
 
 Image = npt.NDArray[np.uint8]
 
@@ -26,6 +26,7 @@ class Recorder:
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.phases: list[Phase] = []
+        self.previews: list[Picture] = []
         self.stop = threading.Event()
 
     @property
@@ -41,6 +42,9 @@ class Recorder:
         self.phases.append(phase)
         self.notes.append(note)
         self.check()
+
+    def preview(self, picture: Picture) -> None:
+        self.previews.append(picture)
 
 
 @pytest.fixture(scope="session")

@@ -77,6 +77,17 @@ def test_clip_has_all_frames_and_sound(engine: AnimaticEngine) -> None:
     assert render(engine, Shot(prompt="waves")).audio is None
 
 
+def test_a_preview_looks_like_its_frame(engine: AnimaticEngine) -> None:
+    shot, control = Shot(prompt="a sunset over the sea"), Recorder()
+    clip = engine.render(shot, engine.plan(shot, None), None, control, Path())
+    frame = next(clip.frames)
+    (small,) = control.previews
+    assert small.shape == (45, 80, 3)
+    luma = small @ np.array([0.2126, 0.7152, 0.0722])
+    assert luma.mean() == pytest.approx((frame[:90].astype(float).mean() - 16) * 255 / 219, abs=2)
+    assert small[..., 0].mean() > small[..., 2].mean()
+
+
 def test_luma_and_chroma_stay_in_limited_range(engine: AnimaticEngine) -> None:
     for prompt in ("the sun over the sea at noon", "mountains at night"):
         frame = next(render(engine, Shot(prompt=prompt)).frames)

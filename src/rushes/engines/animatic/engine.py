@@ -75,6 +75,7 @@ class AnimaticEngine:
 
     def render(self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path) -> FrameClip:
         from rushes.engines.animatic.film import film
+        from rushes.engines.animatic.post.tone import glance
 
         control.progress(Phase.RENDER, 0.0, "reading the prompt")
         made = film(shot, plan, image, self.rendered(plan), control)
@@ -82,7 +83,10 @@ class AnimaticEngine:
         def frames() -> Iterator[Picture]:
             for number in range(plan.frames):
                 control.progress(Phase.RENDER, number / plan.frames)
-                yield made.frame(number)
+                frame = made.frame(number)
+                if number % plan.fps == 0:
+                    control.preview(glance(frame.reshape(-1), plan.width, plan.height))
+                yield frame
 
         audio = made.sound() if plan.sound else None
         return FrameClip(plan=plan, frames=frames(), audio=audio, report=made.report, lazy=True)

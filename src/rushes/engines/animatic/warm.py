@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
-from rushes.engines.base import Control, Plan
+from rushes.engines.base import Control, Picture, Plan
 
 SHOTS = (
     "a sailing boat on the sea in the rain",
@@ -28,6 +28,9 @@ class _Loading:
 
     def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
         self._control.check()
+
+    def preview(self, picture: Picture) -> None:
+        return
 
 
 def warm_up(control: Control) -> None:
