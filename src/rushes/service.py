@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,8 +22,17 @@ from rushes.core.audit import Stage
 from rushes.core.card import Card, ImageRules
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
-from rushes.core.errors import BadImage, FetchError, InvalidShot, Unauthorised, UnknownRequest
-from rushes.core.request import Forecast, Request, Status
+from rushes.core.errors import (
+    BadImage,
+    FetchError,
+    FileGone,
+    InvalidShot,
+    NotRepeatable,
+    Unauthorised,
+    UnknownRequest,
+)
+from rushes.core.forecast import Glance, work
+from rushes.core.request import Attempt, Forecast, Request, Status
 from rushes.core.shot import MAX_SEED, Shot
 from rushes.core.signing import Signer
 from rushes.core.statistics import Statistics
@@ -36,6 +45,8 @@ FILES = "/files/"
 UPLOAD_SECONDS = 15 * 60
 LARGE_INLINE = 64 * 1024
 LARGEST_PAYLOAD = 256 * 1024
+LINE_SECONDS, PACES_SECONDS = 1.0, 10.0
+"""How old a look at the waiting line may be, and what is known of the models' paces."""
 UPLOAD_TYPES = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
 
 
@@ -54,9 +65,15 @@ class ImageDesk(Protocol):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who asks: the owner whose requests are visible."""
+    """Who asks: the owner whose requests are visible. An `admin` sees everybody's."""
 
     owner: str
+    admin: bool = False
+
+    @property
+    def sees(self) -> str | None:
+        """The owner to whose requests the caller is bound, as the ledger takes it."""
+        return None if self.admin else self.owner
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,6 +84,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     fields: Mapping[str, Any]
     payload: dict[str, Any]
     idempotency_key: str | None = None
+    priority: int = 0
 
 
 class UploadLinks(msgspec.Struct, frozen=True):
@@ -117,6 +135,8 @@ class Service:
         self._fixed_keys = dict(fixed_keys)
         self._panel = panel
         self._draw_seed = draw_seed
+        self._paces = Glance(ledger.paces, clock.monotonic, PACES_SECONDS)
+        self.outlook = Glance(lambda: ledger.outlook(self._paces.look()[0]), clock.monotonic, LINE_SECONDS)
 
     # -- who asks ----------------------------------------------------------------------------------------------
 
@@ -130,15 +150,14 @@ class Service:
         record = self._ledger.find_key(key.kid) if key else None
         if key is None or record is None or record.revoked or not keys.matches(key.secret, record.digest):
             raise Unauthorised
-        return Caller(record.owner)
+        return Caller(record.owner, record.admin)
 
     def is_admin(self, token: str | None) -> bool:
         """Whether an admin's key is behind a bearer token."""
-        key = keys.parse_key(token or "")
-        record = self._ledger.find_key(key.kid) if key else None
-        if key is None or record is None or record.revoked or not record.admin:
+        try:
+            return self.authenticate(token).admin
+        except Unauthorised:
             return False
-        return keys.matches(key.secret, record.digest)
 
     def statistics(self) -> Statistics:
         """The whole house in numbers, for its operator."""
@@ -162,7 +181,8 @@ class Service:
                 image_key = f"inputs/{request_id}.{picture.extension}"
                 payload = _without_inline(payload, checked.image, image_key)
         _check_size(payload)
-        tags = self._judge(caller, ask, request_id, checked.shot, picture)
+        data = None if picture is None else picture.data
+        tags = self._judge(caller.owner, ask.model, request_id, checked.shot, data)
         accepted = None
         try:
             if image_key is not None and picture is not None:
@@ -178,7 +198,8 @@ class Service:
                     shot=checked.shot,
                     image_key=image_key,
                     image_url=image_url,
-                    cost=float(checked.shot.seconds),
+                    priority=ask.priority,
+                    cost=self._cost(card, checked.shot),
                     start_within=self._options.start_within,
                     keep_for=self._options.keep_for,
                     idempotency_key=ask.idempotency_key,
@@ -190,25 +211,76 @@ class Service:
             # Refused, or a repeated Idempotency-Key was answered with the first request, which has its own image.
             if image_key is not None and (accepted is None or accepted.id != request_id):
                 self._store.delete(image_key)
+        self.outlook.changed()
         return accepted
+
+    def retry(self, caller: Caller, request_id: str, idempotency_key: str | None = None) -> Request:
+        """A failed or cancelled request made anew: the same shot and seed under an id of its own, one more submission of
+        the same owner. Raises `UnknownRequest`, `NotRepeatable`, `FileGone` (its image), `UnknownModel`, `Refused` and
+        the limits' errors."""
+        old = self.get(caller, request_id)
+        if old.status not in (Status.FAILED, Status.CANCELLED):
+            raise NotRepeatable(old.status)
+        card = self._catalogue.find(old.card)
+        picture = None if old.image_key is None else self._input(old.image_key)
+        new_id = self._clock.new_id()
+        made = self._ledger.submit(
+            NewRequest(
+                id=new_id,
+                owner=old.owner,
+                model=old.model,
+                card=card.id,
+                dialect=old.dialect,
+                payload=old.payload,
+                shot=old.shot,
+                image_key=old.image_key,
+                image_url=old.image_url,
+                priority=old.priority,
+                cost=self._cost(card, old.shot),
+                start_within=self._options.start_within,
+                keep_for=self._options.keep_for,
+                idempotency_key=idempotency_key,
+                fingerprint=_hash(["retry", old.id]),
+                retry_of=old.id,
+                tags=self._judge(old.owner, old.model, new_id, old.shot, picture),
+            )
+        )
+        self.outlook.changed()
+        return made
 
     def get(self, caller: Caller, request_id: str) -> Request:
         """Raises `UnknownRequest`, also for another owner's."""
-        return self._ledger.get(_checked_id(request_id), caller.owner)
+        return self._ledger.get(_checked_id(request_id), caller.sees)
+
+    def attempts(self, caller: Caller, request_id: str) -> tuple[Attempt, ...]:
+        """Every try at the request, the first one first. Raises `UnknownRequest`."""
+        return self._ledger.attempts(self.get(caller, request_id).id)
 
     def forecast(self, request: Request) -> Forecast:
         """When it may end; nothing for one that has ended."""
-        if request.status is Status.QUEUED:
-            return Forecast(position=self._ledger.position(request.id))
-        return Forecast()
+        if request.status.terminal:
+            return Forecast()
+        outlook, age = self.outlook.look()
+        return outlook.forecast(request, age)
 
-    def list(self, caller: Caller, *, model: str | None, limit: int, cursor: str | None) -> Page:
+    def list(
+        self,
+        caller: Caller,
+        *,
+        model: str | None = None,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
         card = self._catalogue.find(model).id if model else None
-        return self._ledger.list(caller.owner, card, limit=limit, cursor=cursor)
+        return self._ledger.list(caller.sees, card, status, limit, cursor)
 
     def cancel(self, caller: Caller, request_id: str) -> Request:
         """Raises `UnknownRequest`, `AlreadyEnded`."""
-        return self._ledger.cancel(_checked_id(request_id), caller.owner, reason="cancelled by the client")
+        by = "an operator" if caller.admin else "the client"
+        ended = self._ledger.cancel(_checked_id(request_id), caller.sees, reason=f"cancelled by {by}")
+        self.outlook.changed()
+        return ended
 
     def shown_payload(self, request: Request) -> dict[str, Any]:
         """The payload as it was sent, a large inline image as a link. Only a mark that names the request's own image
@@ -258,10 +330,12 @@ class Service:
         return None
 
     def file(self, key: str) -> File:
-        """Raises `UnknownRequest` when there is no such file."""
+        """Raises `UnknownRequest` when there is no such file, `FileGone` when its time is over."""
         try:
             self._store.head(key)
         except KeyError:
+            if self._ledger.had_file(key):
+                raise FileGone("this file was kept for its time and is gone") from None
             raise UnknownRequest(key) from None
         path = self._store.local_path(key)
         if path is None:
@@ -311,17 +385,28 @@ class Service:
         except BadImage as error:
             raise InvalidShot("image", "image", str(error).removeprefix("image ")) from error
 
+    def _cost(self, card: Card, shot: Shot) -> float:
+        """The seconds of work that the shot will likely take."""
+        return work(self._paces.look()[0], card.id, shot.seconds)
+
+    def _input(self, key: str) -> bytes:
+        """The image of an earlier request. Raises `FileGone`."""
+        try:
+            return self._store.get(key)
+        except KeyError:
+            raise FileGone("the request's input image was kept for its time and is gone") from None
+
     def _judge(
-        self, caller: Caller, ask: Ask, request_id: str, shot: Shot, image: CheckedImage | None
+        self, owner: str, model: str, request_id: str, shot: Shot, picture: bytes | None
     ) -> tuple[str, ...]:
         """What the policies say of the request, before anything of it is kept. Raises `Refused`."""
         case = Case(
             stage=Stage.SUBMIT,
             request_id=request_id,
-            owner=caller.owner,
-            model=ask.model,
+            owner=owner,
+            model=model,
             shot=shot,
-            picture=None if image is None else image.data,
+            picture=picture,
         )
         return self._panel.judge(case)
 
@@ -361,5 +446,8 @@ def _is_url(text: str) -> bool:
 
 def _fingerprint(ask: Ask) -> str:
     """The body's identity for idempotency: the same call in other whitespace or key order is the same."""
-    body = msgspec.json.encode([ask.dialect, ask.model, ask.payload], order="deterministic")
-    return hashlib.sha256(body).hexdigest()
+    return _hash([ask.dialect, ask.model, ask.payload])
+
+
+def _hash(body: Sequence[Any]) -> str:
+    return hashlib.sha256(msgspec.json.encode(body, order="deterministic")).hexdigest()

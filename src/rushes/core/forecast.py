@@ -193,6 +193,11 @@ class Glance(Generic[T]):
     def changed(self) -> None:
         self._changed = True
 
+    @property
+    def fresh(self) -> bool:
+        """Whether a look takes no drawing."""
+        return self._drawn is not None and not self._due(self._drawn[1])
+
     def look(self) -> tuple[T, float]:
         """The drawing and its age in seconds. While one thread draws anew the others get the last one."""
         drawn = self._drawn

@@ -185,3 +185,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     expired_at: float | None = None
     retry_of: str | None = None
     tags: tuple[str, ...] = ()
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One try. `ended_by` is the verb of TRANSITIONS that ended it, None while it runs; `phase` the last one told."""
+
+    request_id: str
+    fence: int
+    worker: str
+    phase: Phase | None
+    ended_by: str | None
+    error: str | None
+    error_name: str | None
+    started_at: float
+    seconds: float | None

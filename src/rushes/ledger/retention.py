@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 
 from rushes.core.request import Request
 from rushes.ledger.base import Base
@@ -45,6 +45,21 @@ class Retention(Base):
                 .limit(limit)
             ).all()
         return tuple(request_from(row) for row in rows)
+
+    def sole_image(self, request: Request) -> bool:
+        """Whether the request has an input image that no other one needs."""
+        others = select(R.id).where(
+            R.image_key == request.image_key, R.id != request.id, R.expired_at.is_(None)
+        )
+        with self.db.reading() as connection:
+            return request.image_key is not None and connection.execute(others.limit(1)).first() is None
+
+    def had_file(self, key: str) -> bool:
+        """Whether the file under `key` belonged to a request that has expired."""
+        named = or_(R.id == key.partition("/")[0], R.image_key == key)
+        with self.db.reading() as connection:
+            gone = connection.execute(select(R.id).where(named, R.expired_at.is_not(None)).limit(1)).first()
+        return gone is not None
 
     def expire(self, request_id: str) -> None:
         """Note that the files of an ended request are gone; its record stays."""

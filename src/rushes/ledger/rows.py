@@ -78,20 +78,6 @@ class Swept(msgspec.Struct, frozen=True):
     ready: int
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try. `ended_by` is the verb of TRANSITIONS that ended it, None while it runs; `phase` the last one told."""
-
-    request_id: str
-    fence: int
-    worker: str
-    phase: Phase | None
-    ended_by: str | None
-    error: str | None
-    error_name: str | None
-    started_at: float
-    seconds: float | None
-
-
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """An account and its limits; None means unbounded, but for `priority_cap`, where it is 0. Caps count requests,
     `per_minute` calls, budgets seconds of visible successes per UTC day and month; `keep_for` is how many seconds files

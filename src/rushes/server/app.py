@@ -124,7 +124,8 @@ def _endpoint(
         reply = desk.answer_at_once(caller, call)
         if reply is None:
             key = request.headers.get("idempotency-key")
-            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, key)
+            priority = request.headers.get("x-priority")
+            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, key, priority)
         return _response(dialect.render(reply))
 
     async def endpoint(request: Request) -> Response:

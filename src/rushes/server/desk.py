@@ -4,11 +4,15 @@ and a ledger's request becomes what a client sees."""
 from __future__ import annotations
 
 import difflib
+import re
 
 from rushes.core.errors import InvalidCall, UnknownModel
-from rushes.core.request import Request, Status
+from rushes.core.request import Attempt, Request
 from rushes.dialects.base import (
     Accepted,
+    AttemptList,
+    Attempts,
+    AttemptView,
     Call,
     Cancel,
     Events,
@@ -21,6 +25,7 @@ from rushes.dialects.base import (
     Page,
     Reply,
     RequestView,
+    Retry,
     Submit,
     UploadTarget,
     UploadUrl,
@@ -28,6 +33,8 @@ from rushes.dialects.base import (
 from rushes.service import Ask, Caller, Service
 
 LONGEST_IDEMPOTENCY_KEY = 255
+PRIORITIES = (-100, 100)
+"""The least and the most urgent; how urgent an owner may be at most is one of his limits."""
 
 
 class Desk:
@@ -39,12 +46,19 @@ class Desk:
         times that. None for all other calls, which block. Raises the errors of the use case."""
         if isinstance(call, Get):
             request = self._service.get(caller, call.id)
-            if request.status is not Status.QUEUED:  # whose place in the line must be counted
+            if request.status.terminal or self._service.outlook.fresh:
                 return self.view(request)
         return None
 
-    def answer(self, dialect: str, caller: Caller, call: Call, idempotency_key: str | None = None) -> Reply:
-        """Serve one call; blocks. Raises the errors of the use case."""
+    def answer(
+        self,
+        dialect: str,
+        caller: Caller,
+        call: Call,
+        idempotency_key: str | None = None,
+        priority: str | None = None,
+    ) -> Reply:
+        """Serve one call; blocks. `idempotency_key` and `priority` are the headers. Raises the errors of the use case."""
         service = self._service
         match call:
             case Submit(model, fields, payload):
@@ -54,12 +68,17 @@ class Desk:
                     fields=fields,
                     payload=payload,
                     idempotency_key=_checked_key(idempotency_key),
+                    priority=_checked_priority(priority),
                 )
-                return Accepted(self.view(service.submit(caller, ask)))
+                return self._accepted(service.submit(caller, ask))
+            case Retry(id):
+                return self._accepted(service.retry(caller, id, _checked_key(idempotency_key)))
             case Get(id) | Events(id):
                 return self.view(service.get(caller, id))
-            case List(model, limit, cursor):
-                page = service.list(caller, model=model, limit=limit, cursor=cursor)
+            case Attempts(id):
+                return AttemptList(id, tuple(_attempt(one, caller) for one in service.attempts(caller, id)))
+            case List(model, limit, cursor, status):
+                page = service.list(caller, model=model, status=status, limit=limit, cursor=cursor)
                 return Page(tuple(map(self.view, page.requests)), page.total, page.next_cursor)
             case Cancel(id):
                 return self.view(service.cancel(caller, id))
@@ -75,6 +94,9 @@ class Desk:
         """The request, and the revision of it that this is. Raises `UnknownRequest`."""
         request = self._service.get(caller, request_id)
         return self.view(request), request.revision
+
+    def _accepted(self, request: Request) -> Accepted:
+        return Accepted.first(RequestView.of(request, self._service.link, warnings=self._warnings(request)))
 
     def view(self, request: Request) -> RequestView:
         return RequestView.of(
@@ -100,6 +122,28 @@ def _ignored(key: str, known: list[str]) -> str:
     close = difflib.get_close_matches(key, known, 1)
     hint = f"; did you mean '{close[0]}'?" if close else ""
     return f"'{key[:80]}' was ignored: the model has no such parameter{hint}"
+
+
+def _attempt(one: Attempt, caller: Caller) -> AttemptView:
+    return AttemptView(
+        number=one.fence,
+        started_at=one.started_at,
+        seconds=one.seconds,
+        phase=one.phase,
+        ended_by=one.ended_by,
+        error=one.error,
+        error_name=one.error_name,
+        worker=one.worker if caller.admin else None,
+    )
+
+
+def _checked_priority(text: str | None) -> int:
+    if text is None:
+        return 0
+    low, high = PRIORITIES
+    if not (re.fullmatch(r"-?[0-9]{1,3}", text) and low <= int(text) <= high):
+        raise InvalidCall(f"X-Priority: must be a whole number from {low} to {high}, not '{text[:20]}'")
+    return int(text)
 
 
 def _checked_key(key: str | None) -> str | None:

@@ -1,7 +1,8 @@
 """Bytes by signed links: `GET /files/{key}` answers results and inputs, `PUT` takes an upload.
 
 Links carry their own right (`?exp=&sig=`), so a video can be opened in a player, embedded in a page or fetched by a
-client that sends no key. A wrong or missing signature is 403, a file that is not there 404.
+client that sends no key. A wrong or missing signature is 403, a file that is not there 404, one whose
+time is over 410.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from rushes.core.errors import RushesError, UnknownRequest
+from rushes.core.errors import FileGone, RushesError, UnknownRequest
 from rushes.server.body import read_body
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def file_routes(service: Service) -> list[Route]:
         try:
             file = await run_in_threadpool(service.file, key)
             found = await run_in_threadpool(file.path.stat)
+        except FileGone as gone:
+            return _refusal(410, str(gone))
         except (UnknownRequest, FileNotFoundError):
             return _refusal(404, "there is no such file")
         answer = FileResponse(

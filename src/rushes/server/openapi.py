@@ -10,6 +10,7 @@ import msgspec
 from rushes import __version__
 from rushes.core.card import Card
 from rushes.dialects.base import (
+    Attempts,
     Cancel,
     Dialect,
     Events,
@@ -18,10 +19,12 @@ from rushes.dialects.base import (
     List,
     ModelDetail,
     Models,
+    Retry,
     Route,
     Submit,
     UploadUrl,
 )
+from rushes.server.desk import PRIORITIES
 
 SUMMARIES: dict[Kind, str] = {
     Submit: "Ask for a video",
@@ -29,6 +32,8 @@ SUMMARIES: dict[Kind, str] = {
     Events: "One request's states until its end, as server-sent events",
     List: "Your requests, newest first",
     Cancel: "Cancel a request",
+    Retry: "Make a failed or cancelled request anew, under an id of its own",
+    Attempts: "Every try at a request, and what came of it",
     Models: "The model ids",
     ModelDetail: "What one model accepts",
     UploadUrl: "A link to upload an image by",
@@ -42,6 +47,7 @@ class Document:
         self._dialects = dialects
         self._cards = cards
         self._written: tuple[tuple[Card, ...], bytes] = ((), b"")
+        self.current()  # what cannot be described should stop the start, not a call
 
     def current(self) -> bytes:
         cards = self._cards()
@@ -94,13 +100,22 @@ def _operation(
         {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
         for _ in range("{id" in route.path)
     ]
-    if route.kind is Submit:
+    if route.kind in (Submit, Retry):
         parameters.append(
             {
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same key with the same body gives the first answer again.",
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+            }
+        )
+    if route.kind is Submit:
+        parameters.append(
+            {
+                "name": "X-Priority",
+                "in": "header",
+                "description": "Before all requests of a lower number; 0 unless given. The owner's limits bound it.",
+                "schema": {"type": "integer", "minimum": PRIORITIES[0], "maximum": PRIORITIES[1]},
             }
         )
     operation: dict[str, Any] = {

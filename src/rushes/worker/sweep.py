@@ -73,6 +73,8 @@ class Sweeper:
         while overdue := self._ledger.overdue():
             for request in overdue:
                 keys = [stored.key for stored in self._store.list(f"{request.id}/")]
+                if request.image_key is not None and self._ledger.sole_image(request):
+                    keys.append(request.image_key)
                 for key in keys:
                     self._store.delete(key)
                 self._ledger.expire(request.id)
