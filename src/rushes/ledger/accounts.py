@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy import func as sql
 
 # PostgreSQL's construct; SQLite's compiler reads the same one.
@@ -16,6 +17,7 @@ from rushes.core.keys import ApiKey, new_key
 from rushes.core.request import Status
 from rushes.ledger.admission import first_days
 from rushes.ledger.base import Base
+from rushes.ledger.database import Prepared
 from rushes.ledger.rows import CardLimits, KeyRecord, Owner, Usage
 from rushes.ledger.table import keys, limits, owners, spend, tallies
 
@@ -55,9 +57,15 @@ class Accounts(Base):
 
     def find_key(self, kid: str) -> KeyRecord | None:
         """The key's record, revoked or not."""
-        with self.db.reading() as connection:
-            row = connection.execute(select(*self._key()).where(keys.c.kid == kid)).first()
-        return None if row is None else KeyRecord(**row._mapping)
+        row = self.db.fetch_one(self._by_kid, {"kid": kid})
+        if row is None:
+            return None
+        values = dict(zip(KeyRecord.__struct_fields__, row, strict=True))
+        return KeyRecord(**{**values, "admin": bool(values["admin"]), "revoked": bool(values["revoked"])})
+
+    @cached_property
+    def _by_kid(self) -> Prepared:
+        return Prepared(select(*self._key()).where(keys.c.kid == bindparam("kid")))
 
     def list_keys(self, owner: str | None = None) -> Sequence[KeyRecord]:
         """All keys (of `owner`), the oldest first."""

@@ -33,6 +33,7 @@ from rushes.ledger.accounts import Accounts
 from rushes.ledger.admission import admit
 from rushes.ledger.audit import Audit
 from rushes.ledger.base import doubling
+from rushes.ledger.copying import Copying
 from rushes.ledger.intake import Intake
 from rushes.ledger.line import Line
 from rushes.ledger.outlook import Outlooks
@@ -58,7 +59,7 @@ __all__ = ["Claim", "IntakeClaim", "Ledger", "NewRequest", "Page", "Swept"]
 _LOST = "worker lost"
 
 
-class Ledger(Accounts, Audit, Intake, Numbers, Outlooks, Reading, Retention):
+class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Retention):
     """All verbs; the classes above hold those that change no status of a running request. Thread-safe."""
 
     def __init__(

@@ -8,26 +8,26 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, func, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, func, select, tuple_
 
 from rushes.core.errors import InvalidCall, UnknownRequest
-from rushes.core.request import Phase, Request, Status
+from rushes.core.request import Attempt, Phase, Request, Status
 from rushes.ledger.base import Base
-from rushes.ledger.database import prepared
+from rushes.ledger.database import Prepared
 from rushes.ledger.line import before
-from rushes.ledger.rows import REQUEST_COLUMNS, Attempt, Page, request_from
+from rushes.ledger.rows import REQUEST_COLUMNS, Page, request_from
 from rushes.ledger.table import R, attempts, literal, tallies
 
 MAX_PAGE = 100
 
 _MINE, _BEFORE = before()
-_BY_ID = prepared(select(*REQUEST_COLUMNS).where(R.id == ""))
+_BY_ID = Prepared(select(*REQUEST_COLUMNS).where(R.id == bindparam("id")))
 
 
 class Reading(Base):
     def get(self, request_id: str, owner: str | None = None) -> Request:
         """The request; `owner` None may see anybody's. Raises `UnknownRequest`."""
-        row = self.db.fetch_one(_BY_ID, (request_id,))
+        row = self.db.fetch_one(_BY_ID, {"id": request_id})
         if row is None:
             raise UnknownRequest(request_id)
         request = request_from(row)
