@@ -10,13 +10,16 @@ from contextlib import ExitStack
 import pytest
 from PIL import Image
 
+from rushes.core.audit import Stage
 from rushes.core.card import ImageRules
 from rushes.core.errors import FetchError, FetchHiccup
 from rushes.core.request import Status
 from rushes.ledger.intake import MAX_INTAKE_TRIES
 from rushes.media.inputs import CheckedImage, check_image, load_picture
+from rushes.policies.panel import Panel
 from rushes.store.base import Store
 from rushes.worker.intake import Intake
+from tests.plugins.judges import Judge
 from tests.worker.house import House, eventually
 from tests.worker.test_loop import FullStore, working
 
@@ -47,7 +50,12 @@ def check(data: bytes, card: str) -> CheckedImage:
 def taking_in(house: House) -> Iterator[Callable[..., Intake]]:
     with ExitStack() as stack:
 
-        def start(fetch: Callable[[str], bytes], store: Store | None = None, threads: int = 1) -> Intake:
+        def start(
+            fetch: Callable[[str], bytes],
+            store: Store | None = None,
+            threads: int = 1,
+            panel: Panel | None = None,
+        ) -> Intake:
             intake = Intake(
                 house.ledger,
                 store or house.store,
@@ -55,6 +63,7 @@ def taking_in(house: House) -> Iterator[Callable[..., Intake]]:
                 fetch=fetch,
                 own_key=own_key,
                 check=check,
+                panel=panel,
                 threads=threads,
             )
             intake.start()
@@ -104,6 +113,25 @@ def test_a_bad_image_fails_the_request_with_its_reason(
     assert (request.status, request.error, request.error_name) == (Status.FAILED, sentence, "BadImage")
     assert (request.fence, request.failures) == (0, 0)
     assert not list(house.store.list("inputs/"))
+
+
+def test_policies_see_the_image_as_soon_as_it_is_decoded(
+    house: House, taking_in: Callable[..., Intake]
+) -> None:
+    judge = Judge({"stage": "image"})
+    taking_in(lambda url: picture(), panel=Panel({"judge": judge}, house.ledger.record))
+    tagged = house.submit("bright", image_url=URL, tags=("people",))
+    refused = house.ended(house.submit("refused", image_url=URL))
+    assert taken_in(house, tagged) == f"inputs/{tagged}.jpg"
+    assert house.ledger.get(tagged).tags == ("people", "bright")
+    assert (refused.status, refused.error, refused.error_name) == (
+        Status.FAILED,
+        "refused by policy: not this",
+        "Refused",
+    )
+    assert (refused.fence, refused.failures) == (0, 0)
+    assert [stored.key for stored in house.store.list("inputs/")] == [f"inputs/{tagged}.jpg"]
+    assert [(e.stage, e.decision) for e in house.ledger.audit(refused.id)] == [(Stage.IMAGE, "refuse")]
 
 
 def test_a_url_that_may_not_be_fetched_fails_the_request(
