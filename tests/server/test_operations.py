@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.testclient import TestClient
 
 from rushes.core.clock import Clock
 from rushes.core.errors import LedgerUnavailable, OutOfMemory
 from rushes.server.health import KEEP_SECONDS, Health
+from rushes.wiring.serve import web_app
 from tests.server.site import GMI, Account, Site, open_site
 
 SCRAPE_KEY = "only-for-scraping"
@@ -155,6 +157,16 @@ def test_a_server_is_not_ready_before_its_worker_is_there(tmp_path: Path) -> Non
         assert answer.json()["status"] == "not ready"
         assert answer.json()["checks"]["workers"] == "no worker was seen in the last 60 s"
         assert site.client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_a_server_that_drains_is_not_ready(watched: Site) -> None:
+    leaving = [False]
+    client = TestClient(web_app(watched.house, watched.hub, lambda: leaving[0]))
+    assert client.get("/readyz").status_code == 200
+    leaving[0] = True
+    draining = TestClient(web_app(watched.house, watched.hub, lambda: leaving[0])).get("/readyz")
+    assert draining.status_code == 503
+    assert "draining" in draining.json()["checks"]["server"]
 
 
 def test_a_full_disk_makes_it_not_ready(tmp_path: Path) -> None:
