@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import typer
 from rich.text import Text
 
 from rushes.cli.flags import with_settings
-from rushes.cli.screen import AsJson, out, print_json
+from rushes.cli.screen import AsJson, err, out, print_json
 from rushes.core.errors import RushesError
 from rushes.settings import Settings
 
@@ -39,9 +39,27 @@ class Finding:
     advice: str = ""
 
 
+EngineRecipe = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="RECIPE",
+        help="Try this recipe of the diffusers engine instead: load it, render, measure.",
+    ),
+]
+Keep = Annotated[
+    Path | None, typer.Option("--keep", metavar="FILE", help="With --engine: leave the first clip here.")
+]
+
+
 @with_settings()
-def doctor(settings: Settings, as_json: AsJson = False) -> None:
+def doctor(
+    settings: Settings, as_json: AsJson = False, engine: EngineRecipe = None, keep: Keep = None
+) -> None:
     """Check this machine: codecs, disk, cores, memory, settings. Exit status 1 if something will not work."""
+    if engine is not None:
+        _try_engine(settings, engine, keep, as_json)
+        return
     findings = []
     for check in CHECKS:
         for finding in check(settings):
@@ -54,11 +72,29 @@ def doctor(settings: Settings, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+def _try_engine(settings: Settings, recipe: str, keep: Path | None, as_json: bool) -> None:
+    from rushes.engines.diffusers import DiffusersEngine
+    from rushes.engines.diffusers.selftest import self_test
+
+    made = DiffusersEngine({"recipe": recipe, "models": str(settings.models)})
+    findings = []
+    with err().status("") as status:
+        for found in self_test(made, lambda words: status.update(words), keep):
+            level: Literal["ok", "fail"] = "fail" if found.good is False else "ok"
+            findings.append(Finding(found.name, level, found.text))
+            if not as_json:
+                _print(findings[-1])
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    if any(finding.level == "fail" for finding in findings):
+        raise typer.Exit(1)
+
+
 def _print(finding: Finding) -> None:
     line = Text(f"{finding.level:4}", style=STYLES[finding.level])
-    out().print(line, f" {finding.name:9}", finding.text, sep="")
+    out().print(line, f" {finding.name:12}", finding.text, sep="")
     if finding.advice:
-        out().print(" " * 14 + finding.advice)
+        out().print(" " * 17 + finding.advice)
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

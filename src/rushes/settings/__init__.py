@@ -141,6 +141,13 @@ class Settings(BaseModel):
         shown="cards/ in the data folder",
         example="/etc/rushes/cards",
     )
+    models: Folder = setting(
+        "Data",
+        "The folder of open-weight models, which `rushes pull` fills.",
+        default=lambda given: given["data"] / "models",
+        shown="models/ in the data folder",
+        example="/srv/models",
+    )
     min_free: Size = setting(
         "Data",
         "The server reports itself not ready while less is free on the volume of the data folder.",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import structlog
 
 from rushes.cards import read_catalogue
+from rushes.core.card import Card
 from rushes.core.catalogue import Catalogue
 from rushes.core.errors import SetupError
 from rushes.engines.base import make_engine
@@ -16,7 +18,7 @@ log = structlog.get_logger(__name__)
 def load_catalogue(settings: Settings) -> Catalogue:
     """All cards. A card that promises more than its engine can do is refused here, before a client believes it.
     Raises `SetupError`."""
-    catalogue = read_catalogue(settings.cards)
+    catalogue = Catalogue([_housed(card, settings) for card in read_catalogue(settings.cards)])
     for card in catalogue:
         engine = make_engine(card.engine.name, card.engine.options)
         gaps = card.demands().beyond(engine.capabilities())
@@ -26,6 +28,14 @@ def load_catalogue(settings: Settings) -> Catalogue:
                 advice="Choose another engine for this card, or take those parameters off it.",
             )
     return catalogue
+
+
+def _housed(card: Card, settings: Settings) -> Card:
+    """The card whose diffusers engine knows the models folder, where it names no other."""
+    if card.engine.name != "diffusers" or "models" in card.engine.options:
+        return card
+    options = {**card.engine.options, "models": str(settings.models)}
+    return msgspec.structs.replace(card, engine=msgspec.structs.replace(card.engine, options=options))
 
 
 def reload_catalogue(settings: Settings, catalogue: Catalogue) -> bool:

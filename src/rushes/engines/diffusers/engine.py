@@ -54,7 +54,17 @@ class DiffusersEngine:
         """Where the weights lie: the recipe's own, and those of its second checkpoint."""
         own = self._weights or self._models / self.recipe.name
         other = self.recipe.image_recipe
-        return {self.recipe.name: own, **({other: self._models / other} if other else {})}
+        return {self.recipe.name: own, **({other: self._models / read_recipe(other).name} if other else {})}
+
+    @property
+    def placement(self) -> str:
+        """Where it lies, once it is loaded."""
+        return str(self._loaded.placement)
+
+    def planned(self) -> list[tuple[str, float]]:
+        """Each rung of the ladder with the GiB that it would take on the device."""
+        device = machine.best_device(self._device).name
+        return placement.table(Needs.of(self.recipe, self._component_bytes(device)), self._ladder(device))
 
     def capabilities(self) -> Capabilities:
         recipe = self.recipe
@@ -102,7 +112,7 @@ class DiffusersEngine:
         while self._loaded is None:
             self._loaded = self._try_load(device.name, rung, control)
             if self._loaded is None:
-                rung = self._next_rung(rung, "loading")
+                rung = self._next_rung(rung, device.name)
         self._rate = measure_rate(device.name)
         pipe = self._loaded.text or self._loaded.image
         self._preview = Preview(pipe, device.name) if self._loaded.placement.offload == "none" else None
@@ -121,7 +131,7 @@ class DiffusersEngine:
         rung: Placement = self._loaded.placement
         made, pace, stage = self._attempt(shot, schedule, image, control)
         if made is None:
-            smaller = placement.smaller(self._ladder(), rung)
+            smaller = placement.smaller(self._ladder(self._loaded.device), rung)
             if smaller is None:
                 raise self._out_of_memory(stage, schedule, rung)
             print(f"out of memory while {stage}: {rung} → {smaller}", flush=True)
@@ -209,42 +219,37 @@ class DiffusersEngine:
             try:
                 sizes_of = read_weights(recipe, folder).bytes_at(kinds)
             except SetupError:
-                sizes_of = {part: int(size * GIB) for part, size in recipe.memory.components.items()}
+                sizes_of = {
+                    part: int(size * GIB * kinds["default"] / 2)  # recipes count 16 bits
+                    for part, size in recipe.memory.components.items()
+                }
             shared = FAMILIES[recipe.family].shared if found else ()
             for part, size in sizes_of.items():
                 if part not in shared:
                     found[f"{part}.{name}" if part in found else part] = size
         return found
 
-    def _ladder(self) -> tuple[Placement, ...]:
-        return (
-            (self._forced,)
-            if self._forced
-            else placement.rungs(
-                self.recipe, self._loaded.device if self._loaded else machine.best_device(self._device).name
-            )
-        )
+    def _ladder(self, device: str) -> tuple[Placement, ...]:
+        return (self._forced,) if self._forced else placement.rungs(self.recipe, device)
 
     def _choose(self, device: machine.Device) -> Placement:
         if self._forced is not None:
             return self._forced
-        needs = Needs.of(self.recipe, self._component_bytes(device.name))
-        found = placement.choose(needs, self._ladder(), device.free)
+        needs, ladder = Needs.of(self.recipe, self._component_bytes(device.name)), self._ladder(device.name)
+        found = placement.choose(needs, ladder, device.free)
         if found is None:
-            rows = "; ".join(
-                f"{name} {size:.1f} GiB" for name, size in placement.table(needs, self._ladder())
-            )
+            rows = "; ".join(f"{name} {size:.1f} GiB" for name, size in placement.table(needs, ladder))
             raise OutOfMemory(
                 f"{self.recipe.title} does not fit {device.name} with {device.free / GIB:.1f} GiB free: it takes {rows}",
                 advice="Free memory on the device, or choose a smaller recipe: `rushes engines` says what fits.",
             )
         return found
 
-    def _next_rung(self, rung: Placement, doing: str) -> Placement:
-        found = placement.smaller(self._ladder(), rung)
+    def _next_rung(self, rung: Placement, device: str) -> Placement:
+        found = placement.smaller(self._ladder(device), rung)
         if found is None:
             raise OutOfMemory(
-                f"out of memory while {doing} {self.recipe.title} ({rung})", advice="Choose a smaller recipe."
+                f"out of memory while loading {self.recipe.title} ({rung})", advice="Choose a smaller recipe."
             )
         return found
 

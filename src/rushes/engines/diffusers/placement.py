@@ -9,7 +9,7 @@ before computes. The first rung that fits is taken; when memory runs out all the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rushes.engines.diffusers.recipe import GIB, Recipe
 
@@ -96,11 +96,11 @@ class Needs:
 def rungs(recipe: Recipe, device: str) -> tuple[Placement, ...]:
     """The placements that make sense: on a CPU there is nowhere to swap to."""
     ladder = LADDER[:2] if device == "cpu" else LADDER
-    if recipe.levers.fp8:  # the operator wants 8 bits from the first rung on
-        ladder = tuple(rung for rung in ladder if rung.fp8) or ladder
-    if recipe.levers.tiling:
-        ladder = tuple(rung for rung in ladder if rung.tiling)
-    return ladder
+    levers = recipe.levers  # what the recipe asks for holds from the first rung on
+    asked = (
+        replace(rung, fp8=rung.fp8 or levers.fp8, tiling=rung.tiling or levers.tiling) for rung in ladder
+    )
+    return tuple(dict.fromkeys(asked))
 
 
 def choose(needs: Needs, ladder: Sequence[Placement], free: int) -> Placement | None:
