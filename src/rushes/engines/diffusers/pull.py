@@ -103,7 +103,7 @@ class Hub:
         with self._client.stream("GET", url, headers=headers) as answer:
             _check(answer, file.repo)
             skip = 0 if answer.status_code == 206 else start  # a server without ranges begins anew
-            for piece in answer.iter_bytes(CHUNK):
+            for piece in answer.iter_raw():
                 if skip >= len(piece):
                     skip -= len(piece)
                     continue
@@ -153,12 +153,13 @@ def read_record(folder: Path) -> Pulled:
 
 
 def _pull_one(recipe: Recipe, folder: Path, hub: Hub, tell: Tell, update: bool) -> Path:
-    record = None
-    if (folder / RECORD).exists() and not update:
-        record = read_record(folder)
-    if record is None:
-        record = _resolve(recipe, hub)
+    record = read_record(folder) if (folder / RECORD).exists() else None
+    if record is None or update:
+        newest = _resolve(recipe, hub)
         folder.mkdir(parents=True, exist_ok=True)
+        if record is not None:
+            _drop_changed(folder, record, newest)
+        record = newest
         _write_record(folder, record)
     total = sum(file.size for file in record.files)
     missing = [file for file in record.files if not _is_there(folder / file.local, file)]
@@ -169,6 +170,15 @@ def _pull_one(recipe: Recipe, folder: Path, hub: Hub, tell: Tell, update: bool) 
         there += file.size
     tell("", total, total)
     return folder
+
+
+def _drop_changed(folder: Path, old: Pulled, new: Pulled) -> None:
+    """What the new commit has otherwise, or not at all, goes: the same size would hide it."""
+    kept = {file.local: (file.sha256, file.blob) for file in new.files}
+    for file in old.files:
+        if kept.get(file.local) != (file.sha256, file.blob):
+            (folder / file.local).unlink(missing_ok=True)
+            _part(folder, file).unlink(missing_ok=True)
 
 
 def _resolve(recipe: Recipe, hub: Hub) -> Pulled:

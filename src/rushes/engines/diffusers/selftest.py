@@ -101,13 +101,13 @@ def _look(engine: DiffusersEngine, control: Watcher, keep: Path | None) -> Itera
     base = _frames(_render(engine, shot, image, control))
     again = _frames(_render(engine, shot, image, control))
     yield Found(
-        "same seed",
+        "repeat",
         "the same clip" if np.array_equal(base, again) else "not the same clip",
         np.array_equal(base, again),
     )
     for name, changed in (
-        ("another seed", msgspec.structs.replace(shot, seed=2)),
-        ("other words", msgspec.structs.replace(shot, prompt="a red car in a desert, seen from above")),
+        ("seed", msgspec.structs.replace(shot, seed=2)),
+        ("prompt", msgspec.structs.replace(shot, prompt="a red car in a desert, seen from above")),
     ):
         other = _frames(_render(engine, changed, image, control))
         differs = float(np.abs(base.astype(np.int16) - other).mean())
