@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from rushes.cli import backup, doctor, engines, keys, make, models, pull, requests, serve
+from rushes.cli import audit, backup, doctor, engines, keys, make, models, pull, requests, serve
 from rushes.cli.screen import print_error
 from rushes.core.errors import RushesError
 
@@ -59,6 +59,7 @@ app.command()(models.models)
 app.command()(engines.engines)
 app.command()(pull.pull)
 app.add_typer(keys.app, name="keys")
+app.command()(audit.audit)
 app.command()(doctor.doctor)
 app.command()(backup.backup)
 app.command()(backup.restore)

@@ -52,11 +52,28 @@ Keep = Annotated[
 ]
 
 
+CertificateFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--make-test-certificate",
+        metavar="FOLDER",
+        help="Make a certificate to try content credentials (C2PA) with, instead of checking. Nobody trusts it.",
+    ),
+]
+
+
 @with_settings()
 def doctor(
-    settings: Settings, as_json: AsJson = False, engine: EngineRecipe = None, keep: Keep = None
+    settings: Settings,
+    as_json: AsJson = False,
+    engine: EngineRecipe = None,
+    keep: Keep = None,
+    make_test_certificate: CertificateFolder = None,
 ) -> None:
     """Check this machine: codecs, disk, cores, memory, settings. Exit status 1 if something will not work."""
+    if make_test_certificate is not None:
+        _make_certificate(make_test_certificate, as_json)
+        return
     if engine is not None:
         _try_engine(settings, engine, keep, as_json)
         return
@@ -70,6 +87,19 @@ def doctor(
         print_json([asdict(finding) for finding in findings])
     if any(finding.level == "fail" for finding in findings):
         raise typer.Exit(1)
+
+
+def _make_certificate(folder: Path, as_json: bool) -> None:
+    from rushes.media.certificates import make_test_certificate
+
+    made = make_test_certificate(folder.absolute())
+    if as_json:
+        print_json({"c2pa_cert": str(made.chain), "c2pa_key": str(made.key), "root": str(made.root)})
+        return
+    typer.echo(f'c2pa_cert = "{made.chain}"\nc2pa_key = "{made.key}"')
+    typer.echo(
+        f"Add these lines to rushes.toml; a reader that is to believe them must trust {made.root}", err=True
+    )
 
 
 def _try_engine(settings: Settings, recipe: str, keep: Path | None, as_json: bool) -> None:
@@ -200,6 +230,44 @@ def _engines(_: Settings) -> Iterator[Finding]:
         yield Finding("engines", "fail", "none is installed", "Install Rushes again: it brings 'animatic'.")
 
 
+def _frame_hook(settings: Settings) -> Iterator[Finding]:
+    from rushes.engines.hook import load_hook
+
+    if settings.frame_hook is None:
+        return
+    try:
+        load_hook(settings.frame_hook)
+    except RushesError as error:
+        yield Finding("frames", "fail", str(error), error.advice)
+    else:
+        yield Finding("frames", "ok", f"every frame passes '{settings.frame_hook}'")
+
+
+def _policies(settings: Settings) -> Iterator[Finding]:
+    from rushes.wiring.trust import make_policies
+
+    if not settings.policies:
+        return
+    try:
+        found = make_policies(settings)
+    except RushesError as error:
+        yield Finding("policies", "fail", str(error), error.advice)
+    else:
+        yield Finding("policies", "ok", f"{', '.join(found)} judge what is asked and made")
+
+
+def _signing(settings: Settings) -> Iterator[Finding]:
+    from rushes.wiring.trust import make_sealer
+
+    try:
+        sealer = make_sealer(settings)
+    except RushesError as error:
+        yield Finding("signing", "fail", str(error), error.advice)
+    else:
+        if sealer is not None:
+            yield Finding("signing", "ok", f"{settings.c2pa_cert} signs videos and thumbnails")
+
+
 def _cards(settings: Settings) -> Iterator[Finding]:
     from rushes.wiring.catalogue import load_catalogue
 
@@ -262,6 +330,9 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     _folder,
     _kernels,
     _engines,
+    _frame_hook,
+    _policies,
+    _signing,
     _cards,
     _ledger,
     _port,

@@ -7,6 +7,9 @@ from typing import Literal
 
 import msgspec
 
+MAX_ENTRIES = 1000
+"""The most that one look at the audit gives."""
+
 
 class Stage(StrEnum):
     """When a policy is asked: before the request is queued (with the image, when it came with the call), when an image

@@ -7,12 +7,10 @@ from collections.abc import Sequence
 import msgspec
 from sqlalchemy import Connection, insert, select
 
-from rushes.core.audit import AuditEntry, Decision, Stage
+from rushes.core.audit import MAX_ENTRIES, AuditEntry, Decision, Stage
 from rushes.ledger.base import Base
 from rushes.ledger.rows import decode_tags
 from rushes.ledger.table import audit
-
-MAX_ENTRIES = 1000
 
 
 class Audit(Base):

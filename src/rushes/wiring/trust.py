@@ -6,15 +6,20 @@ from importlib.metadata import version
 
 from rushes.ledger.queue import Ledger
 from rushes.media.credentials import Sealer
-from rushes.policies.base import make_policy
+from rushes.policies.base import Policy, make_policy
 from rushes.policies.panel import Panel
 from rushes.settings import Settings
 
 
+def make_policies(settings: Settings) -> dict[str, Policy]:
+    """The chosen policies by name, told their options. Raises `SetupError`."""
+    return {name: make_policy(name, settings.policy_options.get(name, {})) for name in settings.policies}
+
+
 def make_panel(settings: Settings, ledger: Ledger) -> Panel:
-    """The chosen policies, with their options. Raises `SetupError`."""
+    """Raises `SetupError`."""
     return Panel(
-        {name: make_policy(name, settings.policy_options.get(name, {})) for name in settings.policies},
+        make_policies(settings),
         ledger.record,
         on_failure=settings.policy_failure,
         seconds=settings.policy_seconds,
