@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -245,9 +246,8 @@ class Gate:
             self.commits = 0
             answers = [pool.submit(body) for body in bodies]
             commits = self._ledger.db._commits
-            with commits._changed:
-                while len(commits._waiting) < len(bodies):
-                    commits._changed.wait(0.001)
+            while len(commits._waiting) < len(bodies):
+                time.sleep(0.001)
             go_on.set()
             first.result()
         return [answer.exception() or answer.result() for answer in answers]

@@ -16,7 +16,7 @@ from rushes.core.errors import InvalidCall, OutOfCredits, QueueFull, RateLimited
 from rushes.core.request import Status
 from rushes.ledger.rows import NewRequest
 from rushes.ledger.statements import DAY_SECONDS
-from rushes.ledger.table import R, limits, literal, spend, tallies
+from rushes.ledger.table import R, literal, spend, tallies
 
 MINUTE = 60.0
 
@@ -24,8 +24,8 @@ MINUTE = 60.0
 class Account(NamedTuple):
     """The owner's row of `owners`, and his row of `limits` for the card. A NULL limit is none."""
 
-    owner: Row[Any]
-    card: Row[Any] | None
+    owner: Any
+    card: Any
 
     def kept_for(self, by_default: float | None) -> float | None:
         """Seconds; None for ever."""
@@ -34,11 +34,9 @@ class Account(NamedTuple):
         return None if chosen == math.inf else chosen
 
 
-def admit(connection: Connection, owner: Row[Any], new: NewRequest, clock: ColumnElement[float]) -> Account:
-    """Raise what the caller should hear, or return his account. `owner` is his row of `owners`."""
-    card = connection.execute(
-        select(limits).where(limits.c.owner == new.owner, limits.c.card == new.card)
-    ).first()
+def admit(connection: Connection, account: Account, new: NewRequest, clock: ColumnElement[float]) -> None:
+    """Raise what the caller should hear, or return."""
+    owner, card = account
     allowed = owner.priority_cap or 0
     if new.priority > allowed:
         raise InvalidCall(f"priority: {new.priority} is above the {allowed} allowed to this key's owner")
@@ -49,7 +47,6 @@ def admit(connection: Connection, owner: Row[Any], new: NewRequest, clock: Colum
             _check_rate(connection, bounds.per_minute, of_card, new, clock)
     if owner.day_budget is not None or owner.month_budget is not None:
         _check_budget(connection, owner, clock)
-    return Account(owner, card)
 
 
 def _check_queue(connection: Connection, cap: int, card: str | None, new: NewRequest) -> None:

@@ -30,6 +30,9 @@ class _Job(Generic[T]):
         self.body = body
         self.done = False
         self.error: BaseException | None = None
+        self.turn = threading.Lock()
+        """Held until it is done, or is to lead."""
+        self.turn.acquire()
         self.value: T
 
     def alone(self, transaction: Transaction) -> None:
@@ -52,32 +55,34 @@ class GroupCommit:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._leading = False
         self._waiting: list[_Job[Any]] = []
 
     def run(self, body: Callable[[Connection], T]) -> T:
         job = _Job(body)
-        with self._changed:
+        with self._lock:
             self._waiting.append(job)
-            while self._leading and not job.done:
-                self._changed.wait()
+            follows, self._leading = self._leading, True
+        if follows:
+            job.turn.acquire()
             if job.done:
                 return job.answer()
-            self._leading = True
+        with self._lock:
             batch, self._waiting = self._waiting, []
         try:
             self._commit(batch)
         finally:
-            with self._changed:
-                for follower in batch:
-                    if not follower.done:
-                        follower.error = LedgerUnavailable(
-                            "the ledger's commit was interrupted: repeat the call"
-                        )
-                        follower.done = True
-                self._leading = False
-                self._changed.notify_all()
+            for follower in batch:
+                if not follower.done:
+                    follower.error = LedgerUnavailable("the ledger's commit was interrupted: repeat the call")
+                    follower.done = True
+            with self._lock:
+                self._leading = bool(self._waiting)
+                woken = [*batch, *self._waiting[:1]]  # the first of those that came meanwhile leads next
+            for other in woken:
+                if other is not job:
+                    other.turn.release()
         return job.answer()
 
     def _commit(self, batch: list[_Job[Any]]) -> None:
@@ -92,12 +97,15 @@ class GroupCommit:
         try:
             with self._transaction() as connection:
                 begun = True
+                driver = connection.connection.cursor()  # SQLAlchemy's own savepoints cost as much as a submit
                 for job in batch:
+                    driver.execute("SAVEPOINT one")
                     try:
-                        with connection.begin_nested():
-                            job.value = job.body(connection)
+                        job.value = job.body(connection)
                     except RushesError as error:
                         job.error = error
+                        driver.execute("ROLLBACK TO one")
+                    driver.execute("RELEASE one")
         except Exception as error:  # noqa: BLE001 - handed to the callers, or met again by each
             if begun:
                 return False

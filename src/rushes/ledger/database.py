@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections import deque
+from collections import deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
 import psutil
-from sqlalchemy import ClauseElement, Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import ReturnsRows
 
 from rushes.core.errors import LedgerUnavailable, RushesError, SetupError
 from rushes.ledger.commits import GroupCommit
@@ -56,7 +57,8 @@ class Prepared:
     take a tenth of the time of the road through SQLAlchemy. `columns` are those that an INSERT is given besides the
     statement's own parameters. Rows come as the driver gives them, JSON still as text."""
 
-    def __init__(self, statement: ClauseElement, columns: Iterable[str] = ()) -> None:
+    def __init__(self, statement: ReturnsRows, columns: Iterable[str] = ()) -> None:
+        self._row: Any = namedtuple("Row", statement.exported_columns.keys())  # type: ignore[misc]
         compiled = statement.compile(dialect=_DIALECT, column_keys=list(columns) or None)
         assert isinstance(compiled, SQLCompiler)
         self._text = str(compiled)
@@ -73,9 +75,11 @@ class Prepared:
         ]
         return connection.execute(self._text, given)
 
-    def within(self, connection: Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
-        """Inside a transaction that SQLAlchemy has begun."""
-        return self.run(cast(sqlite3.Connection, connection.connection.dbapi_connection), values)
+    def first(self, connection: Connection, values: Mapping[str, Any]) -> Any:
+        """The first row, its values by name and by place, or None; inside a transaction that SQLAlchemy has begun."""
+        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
+        row = self.run(driver, values).fetchone()
+        return None if row is None else self._row._make(row)
 
 
 class Database:

@@ -30,7 +30,7 @@ from rushes.core.errors import (
 )
 from rushes.core.request import Lease, Outcome, Phase, Request, Status
 from rushes.ledger.accounts import Accounts
-from rushes.ledger.admission import admit
+from rushes.ledger.admission import Account, admit
 from rushes.ledger.audit import Audit
 from rushes.ledger.base import doubling
 from rushes.ledger.copying import Copying
@@ -193,7 +193,10 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
                     raise KeyReused
                 return request_from(first[1:])
         owner = self._next_turn(connection, new)
-        account = admit(connection, owner, new, self.now)
+        account = Account(
+            owner, self._sql.card_limits.first(connection, {"owner": new.owner, "card": new.card})
+        )
+        admit(connection, account, new, self.now)
         values = {
             **msgspec.structs.asdict(new),
             "keep_for": account.kept_for(new.keep_for),
@@ -203,15 +206,15 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
         }
         if new.image_url is not None and new.image_key is None:
             values |= {"held": Held.INTAKE.value, "ready_within": 0.0}
-        return request_from(connection.execute(self._sql.submit, values).one())
+        return request_from(self._sql.submit.first(connection, values))
 
-    def _next_turn(self, connection: Connection, new: NewRequest) -> Row[Any]:
+    def _next_turn(self, connection: Connection, new: NewRequest) -> Any:
         """Move the owner's last turn on by the cost of `new` and return his row, made if there was none."""
         move = {"owner": new.owner, "cost": new.cost, "level": new.priority}
-        row = connection.execute(self._sql.next_turn, move).first()
+        row = self._sql.next_turn.first(connection, move)
         if row is None:
             connection.execute(self._sql.new_owner, {"owner": new.owner})
-            row = connection.execute(self._sql.next_turn, move).one()
+            row = self._sql.next_turn.first(connection, move)
         return row
 
     def _cancel(self, connection: Connection, request_id: str, owner: str | None, reason: str) -> Request:

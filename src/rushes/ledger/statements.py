@@ -15,13 +15,15 @@ from sqlalchemy import ColumnElement, Double, Integer, bindparam, case, cast, fu
 from sqlalchemy.dialects.postgresql import insert
 
 from rushes.core.request import LIVE, TERMINAL, Status
-from rushes.ledger.rows import LEASE_COLUMNS, REQUEST_COLUMNS
+from rushes.ledger.database import Prepared
+from rushes.ledger.rows import LEASE_COLUMNS, REQUEST_COLUMNS, NewRequest
 from rushes.ledger.table import (
     PROCESSING,
     QUEUED,
     Held,
     R,
     attempts,
+    limits,
     literal,
     owners,
     requests,
@@ -37,6 +39,10 @@ BACKOFF = (QUEUED, R.held.is_not(None), R.held == literal(Held.BACKOFF))
 OVERDUE = (QUEUED, R.start_by.is_not(None))
 ALIVE = R.status.in_([literal(status) for status in sorted(LIVE)])
 ENDED = R.status.in_([literal(status) for status in sorted(TERMINAL)])
+
+
+SUBMITTED = (*(name for name in NewRequest.__struct_fields__ if name in R), "turn", "held")
+"""The columns that a submit gives."""
 
 
 class Changes:
@@ -95,14 +101,17 @@ class Statements:
         served = func.coalesce(
             select(turns.c.turn).where(turns.c.priority == bindparam("level")).scalar_subquery(), 0.0
         )
-        self.next_turn = (
+        self.next_turn = Prepared(
             update(owners)
             .where(owners.c.name == bindparam("owner"))
             .values(last_turn=case((own > served, own), else_=served))
             .returning(*owners.c)
         )
+        self.card_limits = Prepared(
+            select(limits).where(limits.c.owner == bindparam("owner"), limits.c.card == bindparam("card"))
+        )
         self.new_owner = insert(owners).values(name=bindparam("owner")).on_conflict_do_nothing()
-        self.submit = (
+        self.submit = Prepared(
             insert(requests)
             .values(
                 status=literal(Status.QUEUED),
@@ -114,7 +123,8 @@ class Statements:
                 queued_at=clock,
                 updated_at=clock,
             )
-            .returning(*REQUEST_COLUMNS)
+            .returning(*REQUEST_COLUMNS),
+            columns=SUBMITTED,
         )
         self.find_live = (
             select(R.status, R.fence, R.owner, R.cost).where(R.id == bindparam("request")).with_for_update()
