@@ -57,6 +57,27 @@ def test_failed_ones_are_found_beyond_the_first_page(rushes: Rushes, server: Loo
     assert "out of [memory]" in rushes("list", "--failed").stdout
 
 
+def test_a_retry_is_a_request_of_its_own(rushes: Rushes, server: Loopback) -> None:
+    submit(rushes)
+    assert "only a failed or cancelled one" in rushes("retry", "r1", status=1).stderr
+    rushes("cancel", "r1")
+    assert rushes("retry", "r1").stdout == "r2\n"
+    assert server.requests["r2"].retry_of == "r1"
+
+
+def test_attempts_are_shown_with_their_reasons(rushes: Rushes, server: Loopback) -> None:
+    submit(rushes)
+    ended = {"status": Status.FAILED, "error": "out of [memory]"}
+    server.requests["r1"] = msgspec.structs.replace(server.requests["r1"], **ended)
+    *_, head, row = rushes("show", "r1", "--attempts").stdout.splitlines()
+    assert head.split()[0] == "attempt"
+    assert row.startswith("1 ")
+    assert "2.5 s" in row
+    assert "out of [memory]" in row
+    told = json.loads(rushes("show", "r1", "--attempts", "--json").stdout)
+    assert [one["ended_by"] for one in told["attempts"]] == ["fail"]
+
+
 def test_cancel(rushes: Rushes, server: Loopback) -> None:
     submit(rushes)
     assert rushes("cancel", "r1").stdout == "r1 cancelled\n"

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from rushes.core.errors import (
     AlreadyEnded,
     InvalidShot,
+    NotRepeatable,
     RushesError,
     Unauthorised,
     UnknownModel,
@@ -27,6 +28,9 @@ from rushes.core.errors import (
 from rushes.core.request import Status
 from rushes.dialects.base import (
     Accepted,
+    AttemptList,
+    Attempts,
+    AttemptView,
     Call,
     Cancel,
     Get,
@@ -38,6 +42,7 @@ from rushes.dialects.base import (
     Page,
     Reply,
     RequestView,
+    Retry,
     Submit,
     UploadTarget,
     UploadUrl,
@@ -92,8 +97,21 @@ class Loopback:
                     raise AlreadyEnded(now.status)
                 self.requests[id] = msgspec.structs.replace(now, status=Status.CANCELLED)
                 return self.requests[id]
-            case List(_, limit, cursor):
-                newest = list(self.requests.values())[::-1]
+            case Retry(id):
+                old = self._find(id)
+                if old.status not in (Status.FAILED, Status.CANCELLED):
+                    raise NotRepeatable(old.status)
+                made = msgspec.structs.replace(
+                    old, id=f"r{len(self.requests) + 1}", status=Status.QUEUED, error=None, retry_of=id
+                )
+                self.requests[made.id] = made
+                return Accepted(made)
+            case Attempts(id):
+                error = self._find(id).error
+                first = AttemptView(number=1, seconds=2.5, phase="render", ended_by="fail", error=error)
+                return AttemptList(id, (first,))
+            case List(_, limit, cursor, status):
+                newest = [one for one in self.requests.values() if status in (None, one.status)][::-1]
                 first = int(cursor or 0)
                 rest = first + limit
                 following = str(rest) if rest < len(newest) else None

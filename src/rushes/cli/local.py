@@ -21,10 +21,12 @@ LOOK_AGAIN = 0.2
 class LocalClient:
     """Submits, watches, cancels and fetches like `client.Client`; the links in its views are keys of the store."""
 
-    def __init__(self, house: House, pause: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, house: House, pause: Callable[[float], None] = time.sleep, *, admin: bool = False
+    ) -> None:
         self._house = house
         self._pause = pause
-        self._caller = Caller(DEFAULT_OWNER)
+        self._caller = Caller(DEFAULT_OWNER, admin)
 
     def submit(self, model: str, prompt: str, **fields: Any) -> RequestView:
         if isinstance(fields.get("image"), Path):
@@ -43,6 +45,9 @@ class LocalClient:
             if view.status.terminal:
                 return
             self._pause(LOOK_AGAIN)
+
+    def retry(self, request_id: str) -> RequestView:
+        return self._view(self._house.service.retry(self._caller, request_id))
 
     def cancel(self, request_id: str) -> RequestView:
         return self._view(self._house.service.cancel(self._caller, request_id))

@@ -78,11 +78,15 @@ def submit(
     model: Model = DEFAULT_MODEL,
     url: Url = None,
     key: Key = None,
+    priority: Annotated[
+        int | None,
+        typer.Option("--priority", metavar="N", help="Before requests of a lower one; 0 unless given."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask a server for a clip and return at once; `rushes show ID --wait` follows it."""
     with connect(settings, url, key) as client:
-        view = client.submit(model, prompt, **_with_image_file(fields))
+        view = client.submit(model, prompt, priority=priority, **_with_image_file(fields))
     if as_json:
         print_json(msgspec.to_builtins(view))
     else:

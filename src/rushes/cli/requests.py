@@ -1,7 +1,8 @@
-"""`rushes show | list | cancel`: requests on a server."""
+"""`rushes show | list | cancel | retry`: requests on a server."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ from rushes.settings import Settings
 
 if TYPE_CHECKING:
     from rushes.client import Client
-    from rushes.dialects.base import RequestView
+    from rushes.dialects.base import AttemptView, RequestView
 
 PAGE = 100
 
@@ -29,15 +30,40 @@ def show(
     url: Url = None,
     key: Key = None,
     wait: Annotated[bool, typer.Option("--wait", help="Watch it until it ends.")] = False,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="Every try, with the reason of its end.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show one request: where it stands, or what came of it."""
     with connect(settings, url, key) as client:
         view = watch(client.watch(request_id)) if wait else client.get(request_id)
+        tries = client.attempts(request_id).attempts if attempts else None
     if as_json:
-        print_json(msgspec.to_builtins(view))
-    else:
-        print_result(view)
+        print_json(
+            msgspec.to_builtins(view) | ({} if tries is None else {"attempts": msgspec.to_builtins(tries)})
+        )
+        return
+    print_result(view)
+    if tries is not None:
+        _print_attempts(tries)
+
+
+def _print_attempts(tries: Sequence[AttemptView]) -> None:
+    from rich.markup import escape
+
+    rows = table("attempt", "begun", "took", "phase", "end", "reason", "worker")
+    for one in tries:
+        rows.add_row(
+            str(one.number),
+            f"{datetime.fromtimestamp(one.started_at):%Y-%m-%d %H:%M:%S}",
+            "" if one.seconds is None else f"{one.seconds:.1f} s",
+            one.phase or "",
+            one.ended_by or "runs",
+            escape(" ".join((one.error or "").split())),
+            escape(one.worker or ""),
+        )
+    out().print(rows)
 
 
 @with_settings(("data",))
@@ -46,38 +72,45 @@ def list_requests(
     url: Url = None,
     key: Key = None,
     model: Annotated[str | None, typer.Option("--model", metavar="ID", help="Only of this model.")] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that failed.")] = False,
+    status: Annotated[Status | None, typer.Option("--status", help="Only those that stand so.")] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Only those that failed, with the reasons.")
+    ] = False,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many.")] = 20,
     cursor: Annotated[str | None, typer.Option("--cursor", help="Go on where a list ended.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List your requests, newest first."""
+    wanted = Status.FAILED if failed else status
     with connect(settings, url, key) as client:
-        found, following = _collect(client, model, failed, limit, cursor)
+        found, following = _collect(client, model, wanted, limit, cursor)
     if as_json:
         print_json({"requests": msgspec.to_builtins(found), "next_cursor": following})
         return
     from rich.markup import escape
 
-    rows = table("id", "status", "made", "model", "prompt or error")
+    # An operator's key lists everybody's.
+    several = len({view.user_id for view in found}) > 1
+    rows = table("id", "status", "made", *(["owner"] * several), "model", "prompt or error")
     for view in found:
         made = f"{datetime.fromtimestamp(view.created_at):%Y-%m-%d %H:%M}"
         words = str(view.error or (view.payload or {}).get("prompt") or "")
-        rows.add_row(view.id, view.status.value, made, view.model, escape(" ".join(words.split())[:80]))
+        whose = [escape(view.user_id)] * several
+        text = escape(" ".join(words.split())[:80])
+        rows.add_row(view.id, view.status.value, made, *whose, view.model, text)
     out().print(rows)
     if following:
         out().print(f"More: --cursor {following}", markup=False)
 
 
 def _collect(
-    client: Client, model: str | None, failed: bool, limit: int, cursor: str | None
+    client: Client, model: str | None, status: Status | None, limit: int, cursor: str | None
 ) -> tuple[list[RequestView], str | None]:
-    """At most `limit` requests from `cursor` on, and the cursor after the last. Failed ones are picked out here; no
-    page is larger than what is still wanted, so that the cursor never skips any."""
+    """At most `limit` requests from `cursor` on, and the cursor after the last."""
     found: list[RequestView] = []
     while True:
-        page = client.list(model, limit=min(limit - len(found), PAGE), cursor=cursor)
-        found += [view for view in page.requests if not failed or view.status is Status.FAILED]
+        page = client.list(model, status=status, limit=min(limit - len(found), PAGE), cursor=cursor)
+        found += page.requests
         cursor = page.next_cursor
         if cursor is None or len(found) == limit:
             return found, cursor
@@ -94,3 +127,35 @@ def cancel(
         print_json(msgspec.to_builtins(view))
     else:
         typer.echo(f"{view.id} {view.status.value}")
+
+
+@with_settings(("data", "cards"))
+def retry(
+    settings: Settings,
+    request_id: RequestId,
+    url: Url = None,
+    key: Key = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="On the data folder itself, with or without a server: anybody's.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a failed or cancelled request anew: the same shot and seed, under an id of its own."""
+    view = _retry_here(settings, request_id) if local else _retry_there(settings, request_id, url, key)
+    if as_json:
+        print_json(msgspec.to_builtins(view))
+    else:
+        typer.echo(view.id)
+
+
+def _retry_there(settings: Settings, request_id: str, url: str | None, key: str | None) -> RequestView:
+    with connect(settings, url, key) as client:
+        return client.retry(request_id)
+
+
+def _retry_here(settings: Settings, request_id: str) -> RequestView:
+    from rushes.cli.local import LocalClient
+    from rushes.wiring.house import open_house
+
+    with open_house(settings) as house:
+        return LocalClient(house, admin=True).retry(request_id)

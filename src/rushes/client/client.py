@@ -22,7 +22,10 @@ import httpx2
 from rushes.client.files import data_uri, whole_file
 from rushes.client.flow import PATIENCE, Flow, Flows, Pause, Seen, Send, Unreachable, Walk
 from rushes.core.errors import FileGone
+from rushes.core.request import Status
 from rushes.dialects.base import (
+    AttemptList,
+    Attempts,
     Cancel,
     Dialect,
     Get,
@@ -33,6 +36,7 @@ from rushes.dialects.base import (
     Models,
     Page,
     RequestView,
+    Retry,
     Submit,
     UploadTarget,
     UploadUrl,
@@ -75,10 +79,15 @@ class _Face:
     def _lost(self, error: Exception) -> Unreachable:
         return Unreachable(f"{self._url} cannot be reached: {error or type(error).__name__}")
 
-    def _submit(self, model: str, fields: dict[str, Any], key: str | None) -> Flow[RequestView]:
+    def _submit(
+        self, model: str, fields: dict[str, Any], key: str | None, priority: int | None
+    ) -> Flow[RequestView]:
         if isinstance(fields.get("image"), Path):
             fields["image"] = data_uri(fields["image"])
-        return self._flows.submit(Submit.of(model, fields), key or str(uuid.uuid4()))
+        return self._flows.submit(Submit.of(model, fields), key or str(uuid.uuid4()), priority)
+
+    def _retry(self, request_id: str, key: str | None) -> Flow[RequestView]:
+        return self._flows.submit(Retry(request_id), key or str(uuid.uuid4()))
 
     def _upload(self, path: Path) -> Flow[str]:
         target = yield from self._flows.call(UploadUrl(path.suffix.lstrip(".")), UploadTarget)
@@ -128,11 +137,18 @@ class Client(_Face):
         self._http.close()
 
     def submit(
-        self, model: str, prompt: str = "", *, idempotency_key: str | None = None, **fields: Any
+        self,
+        model: str,
+        prompt: str = "",
+        *,
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        **fields: Any,
     ) -> RequestView:
         """Ask for a clip. `fields` are the parameters of the model's card; an `image` is a URL, a data URI, Base64
-        or the `Path` of a file. The same `idempotency_key` never makes a second request."""
-        return self._walk(self._submit(model, {"prompt": prompt, **fields}, idempotency_key))
+        or the `Path` of a file. The same `idempotency_key` never makes a second request. A higher `priority` than 0
+        needs the operator's leave."""
+        return self._walk(self._submit(model, {"prompt": prompt, **fields}, idempotency_key, priority))
 
     def get(self, request_id: str) -> RequestView:
         return self._walk(self._flows.call(Get(request_id), RequestView))
@@ -145,13 +161,28 @@ class Client(_Face):
         """The request once it is terminal, whichever way it ended. Raises `StillRunning`."""
         return self._walk(self._flows.watch(request_id, within))
 
-    def list(self, model: str | None = None, *, limit: int = 50, cursor: str | None = None) -> Page:
+    def list(
+        self,
+        model: str | None = None,
+        *,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
         """One page, newest first; its `next_cursor` leads to the next."""
-        return self._walk(self._flows.call(List(model, limit, cursor), Page))
+        return self._walk(self._flows.call(List(model, limit, cursor, status), Page))
 
     def cancel(self, request_id: str) -> RequestView:
         """Raises `AlreadyEnded`."""
         return self._walk(self._flows.call(Cancel(request_id), RequestView))
+
+    def retry(self, request_id: str, *, idempotency_key: str | None = None) -> RequestView:
+        """A failed or cancelled request made anew: the same shot, under an id of its own. Raises `NotRepeatable`."""
+        return self._walk(self._retry(request_id, idempotency_key))
+
+    def attempts(self, request_id: str) -> AttemptList:
+        """Every try at the request, and what came of it."""
+        return self._walk(self._flows.call(Attempts(request_id), AttemptList))
 
     def models(self) -> ModelList:
         return self._walk(self._flows.call(Models(), ModelList))
@@ -226,9 +257,15 @@ class AsyncClient(_Face):
         await self._http.aclose()
 
     async def submit(
-        self, model: str, prompt: str = "", *, idempotency_key: str | None = None, **fields: Any
+        self,
+        model: str,
+        prompt: str = "",
+        *,
+        idempotency_key: str | None = None,
+        priority: int | None = None,
+        **fields: Any,
     ) -> RequestView:
-        return await self._walk(self._submit(model, {"prompt": prompt, **fields}, idempotency_key))
+        return await self._walk(self._submit(model, {"prompt": prompt, **fields}, idempotency_key, priority))
 
     async def get(self, request_id: str) -> RequestView:
         return await self._walk(self._flows.call(Get(request_id), RequestView))
@@ -239,11 +276,24 @@ class AsyncClient(_Face):
     async def wait(self, request_id: str, within: float | None = None) -> RequestView:
         return await self._walk(self._flows.watch(request_id, within))
 
-    async def list(self, model: str | None = None, *, limit: int = 50, cursor: str | None = None) -> Page:
-        return await self._walk(self._flows.call(List(model, limit, cursor), Page))
+    async def list(
+        self,
+        model: str | None = None,
+        *,
+        status: Status | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page:
+        return await self._walk(self._flows.call(List(model, limit, cursor, status), Page))
 
     async def cancel(self, request_id: str) -> RequestView:
         return await self._walk(self._flows.call(Cancel(request_id), RequestView))
+
+    async def retry(self, request_id: str, *, idempotency_key: str | None = None) -> RequestView:
+        return await self._walk(self._retry(request_id, idempotency_key))
+
+    async def attempts(self, request_id: str) -> AttemptList:
+        return await self._walk(self._flows.call(Attempts(request_id), AttemptList))
 
     async def models(self) -> ModelList:
         return await self._walk(self._flows.call(Models(), ModelList))

@@ -20,6 +20,7 @@ from rushes.dialects.base import (
     Get,
     Reply,
     RequestView,
+    Retry,
     Submit,
     WireReply,
     WireRequest,
@@ -83,9 +84,10 @@ class Flows:
         """Make `call`, and read its reply, which is an `answer`. Raises the error that a refusal tells of."""
         return self._read(call, (yield from self._ask(Send(self._dialect.write(call)))), answer)
 
-    def submit(self, call: Submit, key: str) -> Flow[RequestView]:
+    def submit(self, call: Submit | Retry, key: str, priority: int | None = None) -> Flow[RequestView]:
         """`key` makes the call safe to repeat: however often it arrives, it makes one request."""
-        send = Send(self._dialect.write(call), {"idempotency-key": key})
+        urgency = {} if priority is None else {"x-priority": str(priority)}
+        send = Send(self._dialect.write(call), {"idempotency-key": key, **urgency})
         reply = yield from self._ask(send, TRANSIENT | {IN_USE})
         return self._read(call, reply, Accepted).request
 
