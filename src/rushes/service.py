@@ -77,7 +77,8 @@ class Caller(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True):
-    """One submission as a dialect read it: `fields` by the card's names, `payload` as it was sent."""
+    """One submission as a dialect read it: `fields` by the card's names, `payload` as it was sent. The attempts
+    go on under the traceparent `trace`."""
 
     dialect: str
     model: str
@@ -85,6 +86,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     payload: dict[str, Any]
     idempotency_key: str | None = None
     priority: int = 0
+    trace: str | None = None
 
 
 class UploadLinks(msgspec.Struct, frozen=True):
@@ -181,6 +183,12 @@ class Service:
                 image_key = f"inputs/{request_id}.{picture.extension}"
                 payload = _without_inline(payload, checked.image, image_key)
         _check_size(payload)
+        fingerprint = _fingerprint(ask)
+        if ask.idempotency_key is not None and not self._panel.empty:
+            # A call that comes again was judged when it came first, and gets the same answer.
+            first = self._ledger.repeated(caller.owner, ask.idempotency_key, fingerprint)
+            if first is not None:
+                return first
         data = None if picture is None else picture.data
         tags = self._judge(caller.owner, ask.model, request_id, checked.shot, data)
         accepted = None
@@ -203,7 +211,8 @@ class Service:
                     start_within=self._options.start_within,
                     keep_for=self._options.keep_for,
                     idempotency_key=ask.idempotency_key,
-                    fingerprint=_fingerprint(ask),
+                    fingerprint=fingerprint,
+                    trace=ask.trace,
                     tags=tags,
                 )
             )

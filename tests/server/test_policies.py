@@ -85,3 +85,11 @@ def test_a_failed_policy_refuses_unless_it_may_not(
 def test_a_call_that_is_wrong_by_itself_is_no_matter_for_policies(site: Site, anna: Account) -> None:
     assert anna.ask({"prompt": "refused", "duration": "7"}).status_code == 400
     assert audited(site) == []
+
+
+def test_a_call_that_comes_again_is_not_judged_again(site: Site, anna: Account) -> None:
+    first, second = (anna.ask({"prompt": "tagged"}, idempotency_key="k") for _ in range(2))
+    assert first.json()["request_id"] == second.json()["request_id"]
+    assert len(audited(site)) == 1
+    assert anna.ask({"prompt": "refused"}, idempotency_key="k").status_code == 422
+    assert len(audited(site)) == 1

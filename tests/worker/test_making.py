@@ -13,17 +13,19 @@ import pytest
 
 from rushes.core.card import EngineChoice
 from rushes.core.encoding import Encoding
-from rushes.core.errors import EngineError, SetupError
+from rushes.core.errors import BadOutput, EngineError, SetupError
 from rushes.core.request import Outcome
 from rushes.core.shot import Shot
-from rushes.engines.base import FrameClip, Plan
+from rushes.engines.base import FileClip, FrameClip, Plan
+from rushes.engines.contract import Recorder
 from rushes.settings import Settings
 from rushes.wiring.work import make_making
 from rushes.worker.handle import StudioHandle
-from rushes.worker.job import frames_of
+from rushes.worker.job import VIDEO, frames_of, look
 from rushes.worker.messages import Job, Making, Render
 from tests.contracts.frames import FrameHookContract
 from tests.installed import install_plugins
+from tests.media.clips import HEIGHT, WIDTH, write_clip
 from tests.plugins import hooks
 
 HOOKS = "stamp = hooks:stamp\nwayward = hooks:wayward"
@@ -110,3 +112,12 @@ def test_without_a_hook_the_encoder_draws_from_the_engine_itself() -> None:
 def test_a_hook_that_is_not_installed_stops_the_start() -> None:
     with pytest.raises(SetupError, match="frame hook 'stmp' is not installed; installed: stamp, wayward"):
         make_making(Settings.load({"frame_hook": "stmp"}, environ={}))
+
+
+@pytest.mark.parametrize("frames", [19, 21])
+def test_only_an_upstreams_file_may_be_a_frame_off(tmp_path: Path, frames: int) -> None:
+    write_clip(tmp_path / VIDEO, frames, fps=4)
+    plan = Plan(WIDTH, HEIGHT, 4, 20)
+    assert look(FileClip(plan, tmp_path / VIDEO), tmp_path, Recorder()).measured["frames"] == frames
+    with pytest.raises(BadOutput, match="frames"):
+        look(FrameClip(plan, iter([])), tmp_path, Recorder())

@@ -22,7 +22,6 @@ from sqlalchemy import ColumnElement, Connection, Row, Update
 from rushes.core.errors import (
     AlreadyEnded,
     InputError,
-    KeyReused,
     LeaseLost,
     RushesError,
     UnknownRequest,
@@ -37,7 +36,7 @@ from rushes.ledger.copying import Copying
 from rushes.ledger.intake import Intake
 from rushes.ledger.line import Line
 from rushes.ledger.outlook import Outlooks
-from rushes.ledger.reading import Reading
+from rushes.ledger.reading import Reading, made_before
 from rushes.ledger.retention import Retention
 from rushes.ledger.rows import (
     Claim,
@@ -185,13 +184,9 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
 
     def _submit(self, connection: Connection, new: NewRequest) -> Request:
         if new.idempotency_key is not None:
-            first = connection.execute(
-                self._sql.same_key, {"owner": new.owner, "key": new.idempotency_key}
-            ).first()
+            first = made_before(connection, new.owner, new.idempotency_key, new.fingerprint)
             if first is not None:
-                if first[0] != new.fingerprint:
-                    raise KeyReused
-                return request_from(first[1:])
+                return first
         owner = self._next_turn(connection, new)
         account = Account(
             owner, self._sql.card_limits.first(connection, {"owner": new.owner, "card": new.card})

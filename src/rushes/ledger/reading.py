@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, bindparam, func, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, tuple_
 
-from rushes.core.errors import InvalidCall, UnknownRequest
+from rushes.core.errors import InvalidCall, KeyReused, UnknownRequest
 from rushes.core.request import Attempt, Phase, Request, Status
 from rushes.ledger.base import Base
 from rushes.ledger.database import Prepared
@@ -24,6 +24,23 @@ _MINE, _BEFORE = before()
 _BY_ID = Prepared(select(*REQUEST_COLUMNS).where(R.id == bindparam("id")))
 
 
+_SAME_KEY = select(R.fingerprint, *REQUEST_COLUMNS).where(
+    R.owner == bindparam("owner"), R.idempotency_key == bindparam("key")
+)
+
+
+def made_before(
+    connection: Connection, owner: str, idempotency_key: str, fingerprint: str | None
+) -> Request | None:
+    """What `Reading.repeated` tells, within a transaction."""
+    first = connection.execute(_SAME_KEY, {"owner": owner, "key": idempotency_key}).first()
+    if first is None:
+        return None
+    if first[0] != fingerprint:
+        raise KeyReused
+    return request_from(first[1:])
+
+
 class Reading(Base):
     def get(self, request_id: str, owner: str | None = None) -> Request:
         """The request; `owner` None may see anybody's. Raises `UnknownRequest`."""
@@ -34,6 +51,11 @@ class Reading(Base):
         if owner is not None and request.owner != owner:
             raise UnknownRequest(request_id)
         return request
+
+    def repeated(self, owner: str, idempotency_key: str, fingerprint: str) -> Request | None:
+        """The request that this call made when it came before; None for a new one. Raises `KeyReused`."""
+        with self.db.reading() as connection:
+            return made_before(connection, owner, idempotency_key, fingerprint)
 
     def revisions(self, request_ids: Sequence[str]) -> dict[str, int]:
         """The revision of each of these requests that exists: what has changed since one last looked."""

@@ -94,9 +94,6 @@ class Statements:
 
     def _submitting(self) -> None:
         clock = self._clock
-        self.same_key = select(R.fingerprint, *REQUEST_COLUMNS).where(
-            R.owner == bindparam("owner"), R.idempotency_key == bindparam("key")
-        )
         own = owners.c.last_turn + bindparam("cost", type_=Double()) / owners.c.weight
         served = func.coalesce(
             select(turns.c.turn).where(turns.c.priority == bindparam("level")).scalar_subquery(), 0.0
