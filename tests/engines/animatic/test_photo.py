@@ -17,6 +17,7 @@ from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.photo.depth import analyse
 from rushes.engines.animatic.photo.fill import fill
 from rushes.engines.animatic.photo.film import sky_alone
+from rushes.engines.animatic.photo.mask import confidence
 from rushes.engines.animatic.photo.moves import shift_at
 from rushes.engines.animatic.photo.warp import LEAST, Shift, grid_map
 from rushes.engines.animatic.scene.path import Move, Path
@@ -65,6 +66,39 @@ def test_snow_and_fog_fall_on_a_photograph_only_when_asked(
     plain = first("static shot", image=photograph).astype(int)
     snowy = first("static shot, heavy snow", image=photograph).astype(int)
     assert np.abs(snowy[60:] - plain[60:]).mean() > 8
+
+
+def figure(head: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+    """A red body with a head of the given colour before green foliage."""
+    rng = np.random.default_rng(1)
+    image = np.full((360, 480, 3), (40, 90, 60), np.float32)
+    image += 10 * cv2.GaussianBlur(rng.standard_normal((360, 480)).astype(np.float32), (0, 0), 3)[..., None]
+    cv2.ellipse(image, (240, 240), (70, 100), 0, 0, 360, (200, 40, 30), -1)
+    cv2.circle(image, (240, 110), 45, head, -1)
+    return np.clip(cv2.GaussianBlur(image, (0, 0), 0.7), 0, 255).astype(np.uint8)
+
+
+def test_a_whole_figure_moves_as_a_layer(engine: AnimaticEngine) -> None:
+    clip = render(engine, Shot(prompt="truck right", has_image=True), figure((200, 40, 30)))
+    assert clip.report.details["depth"] == "layers"
+    assert clip.report.details["foreground confidence"] >= 0.8
+    frames = [f.astype(int) for f in clip.frames]
+    assert np.abs(frames[0] - frames[-1]).mean() > 0.5
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_a_doubtful_mask_is_not_used(share: float) -> None:
+    image = figure((200, 40, 30))
+    small = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    true = image[..., 0] > 120
+    cut_off = true.copy()
+    cut_off[: int(360 * share)] = False
+    everywhere_else = image[..., 1] > 60
+    assert confidence(true, small, everywhere_else) > 0.8
+    assert confidence(cut_off, small, everywhere_else) < 0.8
+    holed = true.copy()
+    holed[220:260, 220:260] = False
+    assert confidence(holed, small, everywhere_else) < 0.8
 
 
 FIELD = st.floats(-1, 1, allow_nan=False, width=32)

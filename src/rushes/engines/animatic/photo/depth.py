@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rushes.engines.animatic.photo.mask import Foreground, find_foreground
 from rushes.engines.animatic.runtime import Bytes, Plane
 
 WORKING = 480
@@ -19,11 +20,13 @@ WORKING = 480
 
 @dataclass(frozen=True)
 class Depth:
-    """`near` (h, w) is nearness 0 (far) … 1, smooth; `sky` (h, w) 0…1; `horizon` 0…1 from the top."""
+    """`near` (h, w) is nearness 0 (far) … 1, smooth; `sky` (h, w) 0…1; `horizon` 0…1 from the top;
+    `foreground` what stands in front, used only where it is sure."""
 
     near: Plane
     sky: Plane
     horizon: float
+    foreground: Foreground
 
 
 def guided(guide: Plane, plane: Plane, radius: int, epsilon: float) -> Plane:
@@ -57,10 +60,11 @@ def analyse(image: Bytes) -> Depth:
     sharp /= float(sharp.max()) + 1e-6
     across = np.linspace(-1, 1, w, dtype=np.float32)[None]
     middle = np.exp(-((across / 0.6) ** 2) - ((down - 0.6) / 0.45) ** 2)
-    near = (0.2 + 0.62 * ground + 0.24 * sharp * middle) * (1 - sky)
+    near = (0.25 + 0.5 * ground + 0.24 * sharp * middle) * (1 - sky)
+    foreground = find_foreground(np.asarray(small, np.uint8), sky)
     near = guided(light, near.astype(np.float32), max(w // 24, 2), 0.02)
     near = cv2.GaussianBlur(near, (0, 0), w / 60)
-    return Depth(np.clip(near, 0, 1).astype(np.float32), sky, horizon)
+    return Depth(np.clip(near, 0, 1).astype(np.float32), sky, horizon, foreground)
 
 
 def _sky(lab: Plane, light: Plane) -> Plane:
