@@ -195,8 +195,8 @@ class Glance(Generic[T]):
 
     @property
     def fresh(self) -> bool:
-        """Whether a look takes no drawing."""
-        return self._drawn is not None and not self._due(self._drawn[1])
+        """Whether a look takes no drawing of one's own."""
+        return self._drawn is not None and (self._lock.locked() or not self._due(self._drawn[1]))
 
     def look(self) -> tuple[T, float]:
         """The drawing and its age in seconds. While one thread draws anew the others get the last one."""

@@ -31,6 +31,7 @@ from rushes.server.files import file_routes
 from rushes.server.hub import Hub
 from rushes.server.openapi import Document
 from rushes.server.operations import HEALTH_PATHS, Operations, operation_routes
+from rushes.server.poll import Poll
 from rushes.server.trace import Trace, call_id
 from rushes.service import Caller, Service
 
@@ -88,6 +89,7 @@ def make_app(
         middleware=[
             Middleware(Trace, clock=clock, on_answer=operations.metrics.answered),
             *edge(door, HEALTH_PATHS),
+            Middleware(Poll, service=service, desk=desk, dialects=dialects, routes=routes),
         ],
         exception_handlers={HTTPException: _refused, Exception: _broken},
     )

@@ -7,5 +7,9 @@ from starlette.requests import Request
 
 def bearer(request: Request) -> str | None:
     """The token of `Authorization: Bearer …`; the scheme's case does not matter."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token_of(request.headers.get("authorization", ""))
+
+
+def token_of(header: str) -> str | None:
+    scheme, _, token = header.partition(" ")
     return token.strip() if scheme.lower() == "bearer" else None

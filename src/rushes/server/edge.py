@@ -6,16 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 import msgspec
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 YEAR = 365 * 86_400
-_ALWAYS = {"x-content-type-options": "nosniff", "referrer-policy": "no-referrer"}
-_DEFAULTS = {"cache-control": "no-store"}
-"""Answers are somebody's own: kept by nobody on the way, unless the route says otherwise."""
+_DEFAULTS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    # Answers are somebody's own: kept by nobody on the way, unless the route says otherwise.
+    (b"cache-control", b"no-store"),
+)
+_TLS_ONLY = (b"strict-transport-security", f"max-age={YEAR}".encode())
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class Edge:
 
         async def marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_ALWAYS)
-                for name, value in _DEFAULTS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                given = {name for name, _ in headers}
+                added = [header for header in _DEFAULTS if header[0] not in given]
                 if scope["scheme"] == "https":
-                    headers["strict-transport-security"] = f"max-age={YEAR}"
+                    added.append(_TLS_ONLY)
+                message = {**message, "headers": [*headers, *added]}
             await send(message)
 
         served = not self._hosts or scope["path"] in self._open_paths or self._serves(Headers(scope=scope))

@@ -7,6 +7,7 @@ outlive them all; only what this process alone sees, its HTTP calls, is counted 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import (
@@ -63,10 +64,15 @@ class Metrics:
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
         """Count one call. Paths that no route knows share one label: clients must not make series."""
         route = getattr(scope.get("route"), "path", NO_ROUTE)
-        dialect = self._dialects.get(route, HOUSE)
         method = scope["method"] if route != NO_ROUTE else ""
-        self._calls.labels(dialect, route, method, str(status)).inc()
-        self._seconds.labels(dialect, route).observe(seconds)
+        count, time = self._series(route, method, status)
+        count.inc()
+        time.observe(seconds)
+
+    @cache  # noqa: B019 - as long-lived as the process, and as many as there are routes and statuses
+    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+        dialect = self._dialects.get(route, HOUSE)
+        return self._calls.labels(dialect, route, method, str(status)), self._seconds.labels(dialect, route)
 
     def page(self) -> bytes:
         """The page; blocks while the ledger is read. Raises `LedgerUnavailable`."""

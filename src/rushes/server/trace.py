@@ -48,21 +48,21 @@ class Trace:
                 message = {**message, "headers": [*message["headers"], (_HEADER, identity.encode())]}
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(call=identity):
-            try:
-                await self._app(scope, receive, marked)
-            finally:
-                seconds = self._clock.monotonic() - started
-                self._on_answer(scope, status, seconds)
-            tell = log.debug if status < 400 and scope["method"] in ("GET", "HEAD") else log.info
-            tell(
-                "answered",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                client=_client(scope),
-                seconds=round(seconds, 4),
-            )
+        structlog.contextvars.bind_contextvars(call=identity)  # of this call's own task
+        try:
+            await self._app(scope, receive, marked)
+        finally:
+            seconds = self._clock.monotonic() - started
+            self._on_answer(scope, status, seconds)
+        tell = log.debug if status < 400 and scope["method"] in ("GET", "HEAD") else log.info
+        tell(
+            "answered",
+            method=scope["method"],
+            path=scope["path"],
+            status=status,
+            client=_client(scope),
+            seconds=round(seconds, 4),
+        )
 
 
 def _client(scope: Scope) -> str:
