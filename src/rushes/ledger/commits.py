@@ -97,7 +97,9 @@ class GroupCommit:
         try:
             with self._transaction() as connection:
                 begun = True
-                driver = connection.connection.cursor()  # SQLAlchemy's own savepoints cost as much as a submit
+                driver = (
+                    connection.connection.cursor()
+                )  # SQLAlchemy's own savepoints cost as much as a submit
                 for job in batch:
                     driver.execute("SAVEPOINT one")
                     try:
