@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DATA   ?= ./rushes-data
 WORKERS ?= 2
+TORCH  := torch==2.13.0
+# Releases of the last days are left alone: mirrors may not have them yet, and a bad one is mostly withdrawn by then.
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "5 days" --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test lint docs lock bench sheets clean
@@ -22,8 +25,10 @@ $(VENV)/.installed: $(VENV)/.python requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-$(VENV)/.tested: $(VENV)/.installed requirements-test.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.lock
+# torch goes first and alone: asked for by another package, pip would take its newest build and gigabytes of CUDA.
+$(VENV)/.tested: $(VENV)/.installed requirements-test.lock requirements-diffusers.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c requirements-diffusers.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-diffusers.lock -r requirements-test.lock
 	@touch $@
 
 install: $(VENV)/.installed  ## make the virtual environment and install from the lock
@@ -49,10 +54,13 @@ bench: $(VENV)/.tested  ## measure, each figure beside its peer or limit
 sheets: $(VENV)/.tested  ## contact sheets of the animatic engine in out/sheets
 	$(BIN)/python -m tools.sheets
 
-lock: $(VENV)/.tested  ## resolve the locks anew
-	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header pyproject.toml --extra test -c requirements.lock -o requirements-test.lock
+lock: $(VENV)/.python  ## resolve the locks anew
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOCK) -o requirements.lock
+	$(LOCK) --extra test -c requirements.lock -o requirements-test.lock
+	echo $(TORCH) > $(VENV)/torch.txt
+	$(LOCK) --extra diffusers --no-annotate -c requirements-test.lock -c $(VENV)/torch.txt \
+		| grep -vE '^(torch|nvidia-|cuda-|triton)' > requirements-diffusers.lock
 
 clean:  ## remove the virtual environment and caches, never data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
