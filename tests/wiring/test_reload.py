@@ -15,15 +15,19 @@ from rushes.wiring import hangup
 from rushes.wiring.catalogue import load_catalogue, reload_catalogue
 from rushes.wiring.hangup import Hangup
 from tests.e2e.served import GMI, Server, eventually, serve, write_cards
+from tests.engines.installed import install_colour_engine
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     home = tmp_path_factory.mktemp("reload")
-    own = write_cards(home / "cards", "animatic", height=144, fps=4, quality=0.25)
-    with serve(home / "data", cards=own, workers=1, metrics="open") as server:
-        server.process.send_signal(signal.SIGHUP)  # the worker is only just being born
-        yield server
+    (home / "signals").mkdir()
+    own = write_cards(home / "cards", "colour", signals=str(home / "signals"))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        install_colour_engine(home / "site", monkeypatch)
+        with serve(home / "data", cards=own, workers=1) as server:
+            server.process.send_signal(signal.SIGHUP)  # the worker is only just being born
+            yield server
 
 
 def ready(server: Server) -> dict[str, Any] | None:
@@ -41,28 +45,30 @@ def said(server: Server, words: str) -> bool:
     return words in server.data.with_name(f"{server.data.name}.log").read_text()
 
 
-def new_card(folder: Path) -> None:
-    """A model that accepts what another one does, and is made in a moment."""
+def new_card(folder: Path, **options: object) -> None:
+    """A model that accepts what another one does."""
     text = (Path(cards.__file__).parent / "kling-v2-6.toml").read_text()
     (folder / "new-1.toml").write_text(text.replace('id = "kling-v2-6"', 'id = "harbour-cam"'))
-    (folder / "new-2.toml").write_text(
-        'id = "harbour-cam"\n[engine]\nname = "animatic"\nheight = 144\nfps = 4\nquality = 0.25\n'
-    )
+    rows = [f"{name} = {value!r}" for name, value in options.items()]
+    (folder / "new-2.toml").write_text("\n".join(['id = "harbour-cam"', "[engine]", *rows]))
 
 
-def test_a_new_card_is_served_by_server_and_worker_without_a_restart(server: Server) -> None:
+def test_a_new_card_is_served_by_server_and_worker_while_an_attempt_runs(server: Server) -> None:
     eventually(lambda: ready(server), "readiness")
+    signals = server.data.with_name("signals")
     (worker,) = server.workers()
     assert "harbour-cam" not in models(server)
-    running = server.submit({"prompt": "a sailing boat", "duration": "5"})
-    new_card(server.data.with_name("cards"))
+    running = server.submit({"prompt": "hold"})
+    eventually(lambda: (signals / "half").exists() or None, "a running attempt")
+    new_card(server.data.with_name("cards"), name="colour", signals=str(signals), fps=8)
     server.process.send_signal(signal.SIGHUP)
     eventually(lambda: "harbour-cam" in models(server), "the new model")
-    made = server.submit({"prompt": "a harbour at dawn", "duration": "5"}, model="harbour-cam")
-    assert server.ended(made, 60)["status"] == "success"
-    assert server.ended(running, 60)["status"] == "success"
-    assert server.workers() == [worker], "no worker was replaced"
     assert "harbour-cam" in server.http.get("/openapi.json").text
+    made = server.submit({"prompt": "a harbour at dawn"}, model="harbour-cam")
+    (signals / "go on").touch()
+    assert server.ended(running)["status"] == "success"
+    assert server.ended(made)["status"] == "success"
+    assert server.workers() == [worker], "no worker was replaced"
 
 
 def test_a_bad_card_changes_nothing_and_is_told(server: Server) -> None:
@@ -84,9 +90,9 @@ def test_a_catalogue_is_replaced_as_a_whole_or_not_at_all(tmp_path: Path) -> Non
     assert not reload_catalogue(settings, catalogue)
     assert catalogue.cards is before
     (tmp_path / "bad.toml").unlink()
-    new_card(tmp_path)
+    new_card(tmp_path, name="animatic", height=144, fps=4)
     assert reload_catalogue(settings, catalogue)
-    assert catalogue.find("HARBOUR-cam").engine.options == {"height": 144, "fps": 4, "quality": 0.25}
+    assert catalogue.find("HARBOUR-cam").engine.options == {"height": 144, "fps": 4}
     assert len(catalogue) == len(before) + 1
 
 

@@ -21,6 +21,7 @@ from starlette.routing import Route as HttpRoute
 
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError
+from rushes.core.tracing import SILENCE, Tracer
 from rushes.dialects.base import Dialect, Events, Get, Route, WireReply
 from rushes.server.bearer import bearer
 from rushes.server.body import read_body
@@ -61,8 +62,9 @@ def make_app(
     limits: Limits,
     operations: Operations,
     door: Door = OPEN_DOOR,
+    tracer: Tracer = SILENCE,
 ) -> Starlette:
-    desk = Desk(service)
+    desk = Desk(service, tracer)
     news = News(desk, hub, clock, max_streams=limits.max_streams)
     routes = [
         HttpRoute(
@@ -125,9 +127,8 @@ def _endpoint(
             return _response(dialect.render(await news.wait_for_end(caller, call.id, call.wait)))
         reply = desk.answer_at_once(caller, call)
         if reply is None:
-            key = request.headers.get("idempotency-key")
-            priority = request.headers.get("x-priority")
-            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, key, priority)
+            headers = map(request.headers.get, ("idempotency-key", "x-priority", "traceparent"))
+            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, *headers)
         return _response(dialect.render(reply))
 
     async def endpoint(request: Request) -> Response:

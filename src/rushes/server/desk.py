@@ -8,6 +8,7 @@ import re
 
 from rushes.core.errors import InvalidCall, UnknownModel
 from rushes.core.request import Attempt, Request
+from rushes.core.tracing import SILENCE, Tracer
 from rushes.dialects.base import (
     Accepted,
     AttemptList,
@@ -38,8 +39,9 @@ PRIORITIES = (-100, 100)
 
 
 class Desk:
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, tracer: Tracer = SILENCE) -> None:
         self._service = service
+        self._tracer = tracer
 
     def answer_at_once(self, caller: Caller, call: Call) -> Reply | None:
         """The reply where it takes no more than one row, read by its key in microseconds: a thread would cost many
@@ -57,20 +59,24 @@ class Desk:
         call: Call,
         idempotency_key: str | None = None,
         priority: str | None = None,
+        traceparent: str | None = None,
     ) -> Reply:
-        """Serve one call; blocks. `idempotency_key` and `priority` are the headers. Raises the errors of the use case."""
+        """Serve one call; blocks. `idempotency_key`, `priority` and `traceparent` are the headers. Raises the errors of
+        the use case."""
         service = self._service
         match call:
             case Submit(model, fields, payload):
-                ask = Ask(
-                    dialect=dialect,
-                    model=model,
-                    fields=fields,
-                    payload=payload,
-                    idempotency_key=_checked_key(idempotency_key),
-                    priority=_checked_priority(priority),
-                )
-                return self._accepted(service.submit(caller, ask))
+                with self._tracer.span("submit", traceparent, {"rushes.dialect": dialect}) as span:
+                    ask = Ask(
+                        dialect=dialect,
+                        model=model,
+                        fields=fields,
+                        payload=payload,
+                        idempotency_key=_checked_key(idempotency_key),
+                        priority=_checked_priority(priority),
+                        trace=span.context,
+                    )
+                    return self._accepted(service.submit(caller, ask))
             case Retry(id):
                 return self._accepted(service.retry(caller, id, _checked_key(idempotency_key)))
             case Get(id) | Events(id):

@@ -23,6 +23,7 @@ from starlette.applications import Starlette
 from rushes import logs
 from rushes.core.clock import SYSTEM_CLOCK
 from rushes.core.errors import SetupError
+from rushes.core.tracing import SILENCE, Tracer
 from rushes.dialects.aimlapi import Aimlapi
 from rushes.dialects.gmi import Gmi
 from rushes.media.addresses import AllowList
@@ -37,6 +38,7 @@ from rushes.wiring.crew import Crew
 from rushes.wiring.folder import DataFolder
 from rushes.wiring.hangup import Hangup
 from rushes.wiring.house import House, first_key, keys_were_chosen, open_house
+from rushes.wiring.telemetry import open_tracer
 from rushes.wiring.watching import make_operations
 from rushes.worker.intake import Intake
 from rushes.worker.sweep import Sweeper
@@ -93,6 +95,7 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
         house = stack.enter_context(open_house(settings, url))
         settings.require_chosen_key(keys_were_chosen(house))
         ready = Ready(url, first_key(house))
+        tracer = stack.enter_context(open_tracer(settings, "server"))
         crew = Crew(settings, settings.workers)
         hub = make_hub(house)
         leaving = threading.Event()
@@ -106,7 +109,7 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
                 crew.reload()
 
         server = Server(
-            _config(settings, web_app(house, hub, leaving.is_set)),
+            _config(settings, web_app(house, hub, leaving.is_set, tracer)),
             on_ready=lambda: on_ready(ready),
             on_signal=leave,
             on_hangup=Hangup(lambda: threading.Thread(target=reload, name="reload").start(), leave),
@@ -182,7 +185,9 @@ def make_hub(house: House) -> Hub:
     return Hub(house.ledger.waiter, house.ledger.revisions)
 
 
-def web_app(house: House, hub: Hub, leaving: Callable[[], bool] = lambda: False) -> Starlette:
+def web_app(
+    house: House, hub: Hub, leaving: Callable[[], bool] = lambda: False, tracer: Tracer = SILENCE
+) -> Starlette:
     """The HTTP face of the house; it is not ready once it is `leaving`."""
     settings = house.settings
     return make_app(
@@ -193,6 +198,7 @@ def web_app(house: House, hub: Hub, leaving: Callable[[], bool] = lambda: False)
         limits=Limits(max_body_bytes=settings.max_body_bytes, max_streams=settings.max_streams),
         operations=make_operations(house, DIALECTS, leaving),
         door=Door(settings.allowed_hosts, settings.cors_origins),
+        tracer=tracer,
     )
 
 

@@ -16,6 +16,7 @@ from rushes import logs
 from rushes.core.card import EngineChoice
 from rushes.core.catalogue import Catalogue
 from rushes.core.encoding import Encoding
+from rushes.core.tracing import SILENCE, Tracer
 from rushes.engines.hook import require_hook
 from rushes.ledger.queue import Ledger
 from rushes.settings import Settings
@@ -24,6 +25,7 @@ from rushes.wiring.catalogue import load_catalogue, reload_catalogue
 from rushes.wiring.folder import DataFolder
 from rushes.wiring.hangup import Hangup
 from rushes.wiring.house import open_ledger
+from rushes.wiring.telemetry import open_tracer
 from rushes.wiring.trust import make_panel, make_sealer
 from rushes.worker.handle import Patience
 from rushes.worker.loop import Worker
@@ -36,7 +38,12 @@ MEMORY_SHARE = 0.8
 
 
 def make_worker(
-    settings: Settings, folder: DataFolder, ledger: Ledger, store: FolderStore, catalogue: Catalogue
+    settings: Settings,
+    folder: DataFolder,
+    ledger: Ledger,
+    store: FolderStore,
+    catalogue: Catalogue,
+    tracer: Tracer = SILENCE,
 ) -> Worker:
     return Worker(
         ledger,
@@ -54,6 +61,7 @@ def make_worker(
         sealer=make_sealer(settings),
         beat_seconds=settings.beat_seconds,
         drain_seconds=settings.drain_seconds,
+        tracer=tracer,
     )
 
 
@@ -74,8 +82,8 @@ def run_worker(settings: Settings, parent: int | None = None) -> int:
     logs.configure(settings.log_level, settings.log_format)
     folder = DataFolder(settings.data)
     catalogue = load_catalogue(settings)
-    with open_ledger(settings) as ledger:
-        worker = make_worker(settings, folder, ledger, FolderStore(folder.files), catalogue)
+    with open_tracer(settings, "worker") as tracer, open_ledger(settings) as ledger:
+        worker = make_worker(settings, folder, ledger, FolderStore(folder.files), catalogue, tracer)
 
         def reload() -> None:
             if reload_catalogue(settings, catalogue):

@@ -19,6 +19,7 @@ from rushes.core.clock import Clock
 from rushes.core.errors import LeaseLost, LedgerUnavailable
 from rushes.core.request import Lease, Phase
 from rushes.ledger.queue import Ledger
+from rushes.worker.phases import Phases
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +48,7 @@ class Heart:
         every: float,
         clock: Clock,
         held_since: float,
+        phases: Phases,
         on_lost: Callable[[], None],
     ) -> None:
         self.lost = threading.Event()
@@ -55,6 +57,7 @@ class Heart:
         self._every = every
         self._clock = clock
         self._held_since = held_since
+        self._phases = phases
         self._on_lost = on_lost
         self._phase, self._progress, self._note = Phase.LOAD, 0.0, ""
         self._ended = threading.Event()
@@ -65,6 +68,7 @@ class Heart:
     def tell(self, phase: Phase, fraction: float, note: str = "") -> None:
         """The whole attempt's progress from one phase's. It only rises, whatever an engine reports."""
         start, end = SPANS[phase]
+        self._phases.enter(phase)
         self._phase, self._note = phase, note
         self._progress = max(self._progress, start + (end - start) * fraction)
 

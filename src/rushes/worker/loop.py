@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from rushes.core.card import EngineChoice
@@ -31,6 +32,7 @@ from rushes.core.errors import (
     SetupError,
 )
 from rushes.core.request import Lease, Outcome
+from rushes.core.tracing import SILENCE, Tracer
 from rushes.engines.base import Footprint, make_engine
 from rushes.ledger.queue import Ledger
 from rushes.media.credentials import Sealer
@@ -40,6 +42,7 @@ from rushes.worker.handle import StudioHandle
 from rushes.worker.heart import Heart
 from rushes.worker.messages import Job, Making
 from rushes.worker.pause import Pause
+from rushes.worker.phases import Phases, traced
 from rushes.worker.presence import Presence
 from rushes.worker.publish import Published, Publisher
 from rushes.worker.studios import Studios
@@ -74,6 +77,7 @@ class Worker:
         beat_seconds: float = 2.0,
         drain_seconds: float = 10.0,
         clock: Clock = SYSTEM_CLOCK,
+        tracer: Tracer = SILENCE,
     ) -> None:
         self.name = name
         self._ledger = ledger
@@ -87,6 +91,7 @@ class Worker:
         self._beat_seconds = beat_seconds
         self._drain_seconds = drain_seconds
         self._clock = clock
+        self._tracer = tracer
         self._resident: str | None = None
         self._studio: StudioHandle | None = None
         self._warming: StudioHandle | None = None
@@ -161,7 +166,11 @@ class Worker:
             self._waiter.wait(claim.look_again_in)
             return
         with structlog.contextvars.bound_contextvars(request=claim.lease.request_id, fence=claim.lease.fence):
-            self._attempt(claim.lease, asked)
+            phases = Phases(self._clock)
+            with traced(self._tracer, claim.lease, phases) as span:
+                failure = self._attempt(claim.lease, asked, phases)
+                if failure is not None:
+                    span.fail(failure.name)
 
     def _affinity(self) -> tuple[str | None, float]:
         """The card to prefer and the seconds that it saves; nothing to prefer while one engine serves all cards."""
@@ -169,7 +178,8 @@ class Worker:
             return None, 0.0
         return self._resident, self._footprints[self._resident].load_seconds
 
-    def _attempt(self, lease: Lease, held_since: float) -> None:
+    def _attempt(self, lease: Lease, held_since: float, phases: Phases) -> RushesError | None:
+        """What it failed of, if it did."""
         started = self._clock.monotonic()
         log.info("attempt started", model=lease.model, failures=lease.failures)
         heart = Heart(
@@ -178,6 +188,7 @@ class Worker:
             every=self._beat_seconds,
             clock=self._clock,
             held_since=held_since,
+            phases=phases,
             on_lost=self._interrupt,
         )
         error: RushesError | None = None
@@ -186,8 +197,8 @@ class Worker:
         with heart:
             try:
                 published = self._produce(lease, heart)
-                finish = partial(self._ledger.finish, lease, published.outcome, published.tags)
-                end = "finish", finish
+                outcome = msgspec.structs.replace(published.outcome, timings=phases.seconds())
+                end = "finish", partial(self._ledger.finish, lease, outcome, published.tags)
             except (InputError, AttemptError) as failure:
                 error, end = failure, ("fail", partial(self._ledger.fail, lease, failure))
             except SetupError as trouble:  # ours, not the request's: it waits, and another worker may do it
@@ -203,6 +214,7 @@ class Worker:
             self._wait_out("this worker cannot work", error, self._disk_pause)
         elif verb == "finish":
             self._disk_pause.over()
+        return error
 
     def _produce(self, lease: Lease, heart: Heart) -> Published:
         """Stage the picture → make the files in a studio → publish them under keys that carry the fence."""
