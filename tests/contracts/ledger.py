@@ -522,6 +522,30 @@ class LedgerContract:
         assert [places[request_id] for request_id in order] == list(range(len(every)))
         assert ledger.position("urgent") is None
 
+    def test_the_outlook_tells_place_and_time_by_what_was_measured(self, ledger: Ledger) -> None:
+        ledger.register_worker("w1", "host", 1, [CARD, OTHER])
+        for name, seconds in (("x", 8.0), ("y", 12.0)):
+            ledger.submit(a_request(name))
+            lease = take(ledger, CARD)
+            pass_time(ledger, seconds)
+            ledger.finish(lease, an_outcome(lease))
+        ledger.submit(a_request("cold", card=OTHER, owner="bob"))
+        ledger.fail(take(ledger, OTHER), BadOutput("failures tell nothing of the pace"))
+        assert ledger.paces() == {CARD: (2.0, pytest.approx(0.4 * math.sqrt(2)))}
+        for index in range(4):
+            ledger.submit(a_request(f"a{index}", shot=Shot(prompt="x", seconds=5 + 5 * (index == 2))))
+        ledger.beat(take(ledger, CARD), Phase.RENDER, 0.25)
+        pass_time(ledger, 4)
+        seen = ledger.outlook(ledger.paces())
+        told = [seen.forecast(ledger.get(f"a{index}")) for index in range(4)]
+        assert [one.position for one in told] == [None, 0, 1, 2]
+        # 4 s of 10 are over, a quarter is done: half of 12 s by its own speed, the rest by history.
+        assert told[0].eta == pytest.approx(0.25 * 12 + 0.75 * 6)
+        assert [one.eta for one in told[1:]] == [16.0, 36.0, 46.0]
+        assert all(one.error is not None and one.error > 0 for one in told)
+        pass_time(ledger, 3600)
+        assert ledger.outlook(ledger.paces()).forecast(ledger.get("a1")).eta is None
+
     def test_one_request_goes_to_one_of_many_claims(self, ledger: Ledger) -> None:
         for index in range(30):
             ledger.submit(a_request(f"r{index}"))
@@ -901,7 +925,9 @@ class LedgerContract:
         new = ledger.rotate_key(old.kid, grace=3600.0)
         assert new is not None
         records = ledger.list_keys("ann")
-        assert {(record.name, record.admin, record.revoked) for record in records} == {("laptop", True, False)}
+        assert {(record.name, record.admin, record.revoked) for record in records} == {
+            ("laptop", True, False)
+        }
         pass_time(ledger, 3600)
         assert {record.kid: record.revoked for record in ledger.list_keys("ann")} == {
             old.kid: True,

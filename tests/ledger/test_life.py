@@ -58,6 +58,8 @@ class Life:
     intake_fence: int = 0
     intake_until: float = 0.0
     outcome: Outcome | None = None
+    claimed_at: float = 0.0
+    charged: float = 0.0
 
     def move(self, verb: str, target: Status) -> None:
         assert target in targets(self.status, verb), (self.status, verb, target)
@@ -199,6 +201,7 @@ class LedgerLife(RuleBasedStateMachine):
         else:
             life.move("claim", Status.PROCESSING)
         life.fence += 1
+        life.claimed_at = self.now
         life.lease_until = self.now + LEASE_SECONDS
         assert (lease.fence, lease.failures) == (life.fence, life.failures)
         return lease
@@ -223,6 +226,7 @@ class LedgerLife(RuleBasedStateMachine):
             life = self.lives[lease.request_id]
             life.move("finish", Status.SUCCESS)
             life.outcome = an_outcome(lease)
+            life.charged = self.now - life.claimed_at
         else:
             with pytest.raises(LeaseLost):
                 self.ledger.finish(lease, an_outcome(lease))
@@ -327,6 +331,14 @@ class LedgerLife(RuleBasedStateMachine):
             assert len(running) == (life.status is Status.PROCESSING)
 
     @invariant()
+    def charged_are_the_seconds_of_visible_successes(self) -> None:
+        """However often a request was tried, lost, taken over, released or cancelled."""
+        for used in self.ledgers[0].usage():
+            lives = [life for life in self.lives.values() if life.owner == used.owner]
+            assert used.month_seconds == pytest.approx(sum(life.charged for life in lives))
+            assert all(life.charged == 0 for life in lives if life.status is not Status.SUCCESS)
+
+    @invariant()
     def places_in_the_line_are_all_different(self) -> None:
         queued = [i for i, life in self.lives.items() if life.status is Status.QUEUED]
         places = sorted(self.ledgers[0].position(i) or 0 for i in queued)
@@ -337,7 +349,7 @@ def test_every_life_is_one_of_the_tables() -> None:
     run_state_machine_as_test(
         LedgerLife,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

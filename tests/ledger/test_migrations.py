@@ -11,7 +11,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
-from rushes.core.errors import SetupError
+from rushes.core.errors import QueueFull, SetupError
+from rushes.core.request import Status
 from rushes.ledger import migrations
 from rushes.ledger.queue import Ledger
 from rushes.ledger.table import TRIGGERS, metadata
@@ -137,4 +138,36 @@ def test_requests_from_before_the_audit_have_no_tags(url: str, tmp_path: Path) -
     ledger.migrate()
     assert ledger.get("old").tags == ()
     assert ledger.audit() == ()
+    ledger.close()
+
+
+def test_the_rows_of_the_first_schema_live_on(url: str, tmp_path: Path) -> None:
+    first = Ledger(url)
+    first.db.open()
+    migrations.upgrade(first.db, "0001")
+    first.close()
+    connection = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    with connection:
+        connection.execute("INSERT INTO owners (name, weight, queue_cap) VALUES ('ann', 2, 1)")
+        connection.execute(
+            "INSERT INTO keys (kid, owner, name, digest, admin, created_at, revoked_at) "
+            "VALUES ('k1', 'ann', 'laptop', 'd', 0, 1, NULL), ('k2', 'ann', 'old', 'd', 1, 1, 2)"
+        )
+        connection.execute(
+            "INSERT INTO requests (id, owner, model, card, dialect, payload, shot, status, priority, turn, cost, "
+            "created_at, queued_at, updated_at) VALUES ('r', 'ann', 'Kling-V2-6', 'kling-v2-6', 'gmi', '{}', "
+            """'{"prompt": "a boat", "seed": 7}', 'queued', 0, 1, 5, 1, 1, 1)"""
+        )
+    connection.close()
+    ledger = Ledger(url)
+    ledger.migrate()
+    request = ledger.get("r")
+    assert (request.status, request.shot.seed, request.retry_of) == (Status.QUEUED, 7, None)
+    owner = ledger.get_owner("ann")
+    assert owner is not None
+    assert (owner.weight, owner.queue_cap, owner.keep_for) == (2.0, 1, None)
+    assert [record.revoked for record in ledger.list_keys()] == [False, True]
+    with pytest.raises(QueueFull):
+        ledger.submit(a_request("r2"))
+    assert ledger.claim("w", ["kling-v2-6"]).lease is not None
     ledger.close()

@@ -175,10 +175,10 @@ def _pools(workers: Iterable[Iterable[str]]) -> dict[str, _Pool]:
 
 
 class Glance(Generic[T]):
-    """Something that is costly to draw, shared by all threads and never older than `max_age` seconds.
+    """Something that is costly to draw, shared by all threads, and drawn anew `max_age` seconds after it was done.
 
     Who has changed what is drawn says so by `changed`; it is then drawn anew at once if that is cheap, so that a process
-    sees its own writes, and at most every twentieth part of the time is spent drawing.
+    sees its own writes, but no more than a twentieth of the time is spent drawing.
     """
 
     def __init__(self, draw: Callable[[], T], monotonic: Callable[[], float], max_age: float) -> None:
@@ -187,7 +187,8 @@ class Glance(Generic[T]):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._drawn: tuple[T, float] | None = None
-        self._cheap_after = 0.0
+        self._cheap_at = 0.0
+        self._done_at = 0.0
         self._changed = False
 
     def changed(self) -> None:
@@ -196,16 +197,16 @@ class Glance(Generic[T]):
     @property
     def fresh(self) -> bool:
         """Whether a look takes no drawing of one's own."""
-        return self._drawn is not None and (self._lock.locked() or not self._due(self._drawn[1]))
+        return self._drawn is not None and (self._lock.locked() or not self._due())
 
     def look(self) -> tuple[T, float]:
         """The drawing and its age in seconds. While one thread draws anew the others get the last one."""
         drawn = self._drawn
-        if drawn is not None and not self._due(drawn[1]):
+        if drawn is not None and not self._due():
             return drawn[0], self._monotonic() - drawn[1]
         if self._lock.acquire(blocking=drawn is None):
             try:
-                if self._drawn is None or self._due(self._drawn[1]):
+                if self._drawn is None or self._due():
                     self._redraw()
             finally:
                 self._lock.release()
@@ -213,14 +214,14 @@ class Glance(Generic[T]):
         value, at = self._drawn
         return value, self._monotonic() - at
 
-    def _due(self, drawn_at: float) -> bool:
-        age = self._monotonic() - drawn_at
-        return age >= self.max_age or (self._changed and age >= self._cheap_after)
+    def _due(self) -> bool:
+        now = self._monotonic()
+        return now >= self._done_at + self.max_age or (self._changed and now >= self._cheap_at)
 
     def _redraw(self) -> None:
         self._changed = False
         start = self._monotonic()
         value = self._draw()
-        end = self._monotonic()
-        self._cheap_after = min(self.max_age, 20 * (end - start))
+        self._done_at = self._monotonic()
+        self._cheap_at = self._done_at + 20 * (self._done_at - start)
         self._drawn = value, start
