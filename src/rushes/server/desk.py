@@ -120,8 +120,11 @@ class Desk:
             card = self._service.model(request.card)
         except UnknownModel:  # the operator has taken the card away since
             return ()
+        ignored = card.ignored(request.payload)
+        if not ignored:
+            return ()
         known = [key for parameter in card.parameters for key in parameter.keys]
-        return tuple(_ignored(key, known) for key in card.ignored(request.payload))
+        return tuple(_ignored(key, known) for key in ignored)
 
 
 def _ignored(key: str, known: list[str]) -> str:
