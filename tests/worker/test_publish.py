@@ -11,6 +11,7 @@ from structlog.typing import EventDict
 from rushes.core.audit import Stage
 from rushes.core.errors import LedgerUnavailable
 from rushes.core.request import Status
+from rushes.logs import _discreet
 from rushes.media.certificates import make_test_certificate
 from rushes.media.credentials import Sealer
 from rushes.media.provenance import file_sha256, is_signed, read_mark
@@ -129,13 +130,13 @@ def test_every_published_file_is_logged_with_its_hash(house: House) -> None:
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    structlog.configure(processors=[structlog.contextvars.merge_contextvars, keep])
+    structlog.configure(processors=[structlog.contextvars.merge_contextvars, _discreet, keep])
     try:
         with working(house):
             ended = house.assert_one_result(house.submit())
     finally:
         structlog.configure(**before)
-    told = {line["key"]: line for line in lines if line["event"] == "published"}
+    told = {line["file"]: line for line in lines if line["event"] == "published"}
     assert sorted(told) == house.files(ended.id)
     for key, line in told.items():
         path = stored(house, key)

@@ -209,7 +209,7 @@ class Worker:
         seconds = round(self._clock.monotonic() - started, 3)
         log.info("attempt ended", verb=verb, seconds=seconds, error=error and f"{error.name}: {error}")
         for file in published.files if published is not None and verb == "finish" else ():
-            log.info("published", **file._asdict())
+            log.info("published", file=file.key, sha256=file.sha256, size=file.size)
         if isinstance(error, SetupError):
             self._wait_out("this worker cannot work", error, self._disk_pause)
         elif verb == "finish":
