@@ -651,7 +651,7 @@ class LedgerContract:
         assert nothing_to_take(ledger) is None
         lease = take_intake(ledger)
         assert (lease.image_url, lease.card, lease.tries) == ("https://example.com/cat.png", CARD, 1)
-        assert ledger.claim_intake("w2").look_again_in == pytest.approx(60)
+        assert ledger.claim_intake("w2").look_again_in == pytest.approx(30)
         ledger.finish_intake(lease, "inputs/r.png")
         assert ledger.claim_intake("w2") == type(ledger.claim_intake("w2"))(None, None)
         assert take(ledger).image_key == "inputs/r.png"

@@ -19,19 +19,18 @@ from rushes.ledger.rows import IntakeClaim, decode_shot, decode_tags, joined
 from rushes.ledger.statements import INTAKE, MAX_INTAKE_TRIES
 from rushes.ledger.table import R, requests
 
-INTAKE_LEASE_SECONDS = 60.0
-
 
 class Intake(Base):
-    def claim_intake(self, worker: str) -> IntakeClaim:
-        """The image that waits longest, to be fetched within INTAKE_LEASE_SECONDS; or when to look again."""
+    def claim_intake(self, worker: str, seconds: float = 30.0) -> IntakeClaim:
+        """The image that waits longest, leased to `worker` for as many `seconds` as fetching and checking it may
+        take; or when to look again."""
         with self.db.reading() as connection:
             wait = connection.scalar(select(func.min(R.ready_at) - self.now).where(*INTAKE))
         if wait is None or wait > 0:
             return IntakeClaim(None, wait)
-        return self.db.write(self._claim_intake)
+        return self.db.write(lambda connection: self._claim_intake(connection, seconds))
 
-    def _claim_intake(self, connection: Connection) -> IntakeClaim:
+    def _claim_intake(self, connection: Connection, seconds: float) -> IntakeClaim:
         first = (
             select(R.id)
             .where(*INTAKE, R.ready_at <= self.now, R.intake_fence < MAX_INTAKE_TRIES)
@@ -44,7 +43,7 @@ class Intake(Base):
             .where(R.id == first.scalar_subquery())
             .values(
                 intake_fence=R.intake_fence + 1,
-                ready_at=self.now + INTAKE_LEASE_SECONDS,
+                ready_at=self.now + seconds,
                 updated_at=self.now,
             )
             .returning(R.id, R.intake_fence, R.owner, R.model, R.card, R.shot, R.tags, R.image_url)

@@ -161,6 +161,10 @@ def public_url(settings: Settings, port: int) -> str:
     return public_address({"host": settings.host, "port": port, "tls_cert": settings.tls_cert})
 
 
+CHECKING_SECONDS = 10.0
+"""What an image may need on top of its fetching before another intake may take it over."""
+
+
 def make_intake(settings: Settings, house: House, threads: int) -> Intake:
     allowed = AllowList.parse(settings.fetch_allow)
 
@@ -178,6 +182,7 @@ def make_intake(settings: Settings, house: House, threads: int) -> Intake:
         check=house.images.check_for,
         panel=house.panel,
         threads=threads,
+        lease_seconds=settings.fetch_seconds + CHECKING_SECONDS,
     )
 
 

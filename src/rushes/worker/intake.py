@@ -39,7 +39,8 @@ class Intake:
 
     `fetch(url)` downloads through the guard; `own_key(url)` gives the store's key of a link that we signed ourselves,
     else None, and raises `FetchError` for one whose signature is wrong or has run out; `check(data, card)` holds the
-    bytes against the card's rules and writes them anew; the `panel` judges what came out. All of them may be called from several threads at once.
+    bytes against the card's rules and writes them anew; the `panel` judges what came out. All of them may be called
+    from several threads at once. `lease_seconds` is what one image may take before another intake takes it over.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Intake:
         check: Callable[[bytes, str], CheckedImage],
         panel: Panel | None = None,
         threads: int = 2,
+        lease_seconds: float = 30.0,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -61,6 +63,7 @@ class Intake:
         self._own_key = own_key
         self._check = check
         self._panel = panel
+        self._lease_seconds = lease_seconds
         self._stopping = threading.Event()
         self._waiters = [ledger.waiter() for _ in range(threads)]
         self._threads = [
@@ -87,7 +90,7 @@ class Intake:
         pause = Pause()
         while not self._stopping.is_set():
             try:
-                claim = self._ledger.claim_intake(name)
+                claim = self._ledger.claim_intake(name, self._lease_seconds)
                 if claim.lease is None:
                     waiter.wait(claim.look_again_in)
                     continue
