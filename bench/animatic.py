@@ -69,7 +69,9 @@ def main() -> None:
     started = time.perf_counter()
     engine.load(Quiet())
     print(f"load {time.perf_counter() - started:.1f} s")
-    print(f"{'place':12} {'setup':>6} {'draw':>6} {'cpu':>6} {'encode':>6} {'both':>6}  {'clip':>6} {'memory':>8}")
+    print(
+        f"{'place':12} {'setup':>6} {'draw':>6} {'cpu':>6} {'encode':>6} {'both':>6}  {'clip':>6} {'memory':>8}"
+    )
     for place in options.places:
         shot = Shot(prompt=f"{place}, slow dolly in", cfg_scale=1.0)
         plan = engine.plan(shot, None)

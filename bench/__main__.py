@@ -1,0 +1,34 @@
+"""`python -m bench [row …] [--write]`: the rows named, or all."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.figures import page, show
+from bench.load import ROOT
+from bench.rows import ROWS
+
+PAGE = ROOT / "docs" / "performance.md"
+REMARKS = Path(__file__).parent / "remarks.md"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="What is measured, and against what."
+    )
+    parser.add_argument("rows", nargs="*", metavar="row", help=", ".join(ROWS))
+    parser.add_argument("--write", action="store_true", help=f"keep the table in {PAGE.relative_to(ROOT)}")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.rows) - ROWS.keys():
+        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+    figures = []
+    for name in chosen.rows or ROWS:
+        figures += ROWS[name]()
+    show(figures)
+    if chosen.write:
+        PAGE.write_text(page(figures, REMARKS.read_text()))
+
+
+if __name__ == "__main__":
+    main()

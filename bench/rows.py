@@ -1,0 +1,23 @@
+"""The rows of the table, by the name that chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.figures import Figure
+from bench.line import claim, listing
+from bench.making import encode, whole_job
+from bench.resting import resting
+from bench.serving import status, submit
+from bench.starting import start
+
+ROWS: dict[str, Callable[[], list[Figure]]] = {
+    "status": status,
+    "submit": submit,
+    "start": start,
+    "encode": encode,
+    "job": whole_job,
+    "claim": claim,
+    "list": listing,
+    "rest": resting,
+}
