@@ -75,7 +75,8 @@ class Intake(Base):
         self.ring()
 
     def fail_intake(self, lease: IntakeLease, error: RushesError) -> None:
-        """The image cannot be used, or a policy refused it: the request ends failed, and no worker is blamed. Raises `LeaseLost`."""
+        """The image cannot be used, or a policy refused it: the request ends failed, and no worker is blamed. Raises
+        `LeaseLost`."""
         self._intake_write(lease, self.changes.ended(Status.FAILED, error=str(error), error_name=error.name))
 
     def retry_intake(self, lease: IntakeLease, error: RushesError) -> Status:

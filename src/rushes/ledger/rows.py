@@ -22,10 +22,9 @@ class NewRequest(msgspec.Struct, frozen=True, kw_only=True):
     `model` is as sent, `card` the card's own id. A request with `image_url` and no `image_key` is claimable once its
     image was taken in. `cost` is the estimated work in seconds (the unit of fair share), `start_within` the seconds it
     may wait before it fails, `keep_for` the seconds its files are kept after its end (None: for ever) unless the owner's
-    limits say otherwise. `fingerprint`
-    is a hash of the body, compared when the same `idempotency_key` comes again; `retry_of` names the request that this
-    one repeats. `trace` is the W3C traceparent under which
-    the worker goes on, `tags` what policies said of it.
+    limits say otherwise. `fingerprint` is a hash of the body, compared when the same `idempotency_key` comes again;
+    `retry_of` names the request that this one repeats. `trace` is the W3C traceparent under which the worker goes on,
+    `tags` what policies said of it.
     """
 
     id: str

@@ -182,7 +182,9 @@ def make_intake(settings: Settings, house: House, threads: int) -> Intake:
         check=house.images.check_for,
         panel=house.panel,
         threads=threads,
-        lease_seconds=settings.fetch_seconds + CHECKING_SECONDS,
+        lease_seconds=settings.fetch_seconds
+        + CHECKING_SECONDS
+        + settings.policy_seconds * len(settings.policies),
     )
 
 

@@ -1,4 +1,4 @@
-"""From the files that a studio made to files in the store: shown to the policies, signed, counted and uploaded.
+"""From the files that a studio made to files in the store: shown to the policies, signed and uploaded.
 
 All of it happens in the worker itself. A policy may look for as long as it is allowed to, because the heart beats in a
 thread of its own; and the key that signs never comes near the studio, where engines' and models' code runs.
