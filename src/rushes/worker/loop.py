@@ -56,9 +56,9 @@ class Worker:
     """One worker process' loop: `run` in one thread, `stop` from any.
 
     `engines` names the engine of every card it serves; `warm` the cards whose engines are loaded at start. `work` is
-    the folder of the jobs' scratch folders, `making` what the operator chose for every file; the `panel` judges results and the
-    `sealer` signs them. `beat_seconds` apart it renews its lease; at `stop` it may go on for
-    `drain_seconds`. Raises `SetupError` when a card's engine is not installed or refuses its options.
+    the folder of the jobs' scratch folders, `making` what the operator chose for every file; the `panel` judges results
+    and the `sealer` signs them. `beat_seconds` apart it renews its lease; at `stop` it may go on for `drain_seconds`.
+    Raises `SetupError` when a card's engine is not installed or refuses its options.
     """
 
     def __init__(
