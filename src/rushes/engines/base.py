@@ -157,7 +157,8 @@ class Engine(Protocol):
     def plan(self, shot: Shot, image_size: tuple[int, int] | None) -> Plan:
         """The delivered size and length for this shot; `image_size` is (width, height) of the checked image."""
 
-    def footprint(self) -> Footprint: ...
+    def footprint(self) -> Footprint:
+        """What it will take; in the studio, once it is loaded, what it took at most so far."""
 
     def load(self, control: Control) -> None:
         """Become ready to render. Called once. Raises `EngineError` or `OutOfMemory`."""

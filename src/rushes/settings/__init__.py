@@ -161,6 +161,20 @@ class Settings(BaseModel):
         default=1,
         example="2",
     )
+    warm: Names = setting(
+        "Working",
+        "Model ids whose engines every worker loads at its start, before the first request asks for them.",
+        default=(),
+        shown="none",
+        example="kling-v2-6",
+    )
+    keep_loaded: Names = setting(
+        "Working",
+        "Model ids whose engines, once loaded, never make room for others.",
+        default=(),
+        shown="none",
+        example="kling-v2-6",
+    )
     intake: Annotated[int, Ge(0), Le(64)] = setting(
         "Working", "Threads of `rushes serve` that fetch and check input images.", default=2, example="4"
     )

@@ -8,7 +8,7 @@ import structlog
 from rushes.cards import read_catalogue
 from rushes.core.card import Card
 from rushes.core.catalogue import Catalogue
-from rushes.core.errors import SetupError
+from rushes.core.errors import SetupError, UnknownModel
 from rushes.engines.base import make_engine
 from rushes.settings import Settings
 
@@ -19,6 +19,8 @@ def load_catalogue(settings: Settings) -> Catalogue:
     """All cards. A card that promises more than its engine can do is refused here, before a client believes it.
     Raises `SetupError`."""
     catalogue = Catalogue([_housed(card, settings) for card in read_catalogue(settings.cards)])
+    for model in (*settings.warm, *settings.keep_loaded):
+        _require(catalogue, model)
     for card in catalogue:
         engine = make_engine(card.engine.name, card.engine.options)
         gaps = card.demands().beyond(engine.capabilities())
@@ -28,6 +30,16 @@ def load_catalogue(settings: Settings) -> Catalogue:
                 advice="Choose another engine for this card, or take those parameters off it.",
             )
     return catalogue
+
+
+def _require(catalogue: Catalogue, model: str) -> None:
+    try:
+        catalogue.find(model)
+    except UnknownModel:
+        raise SetupError(
+            f"settings warm and keep_loaded name '{model}', for which there is no card",
+            advice="`rushes models` lists the ids.",
+        ) from None
 
 
 def _housed(card: Card, settings: Settings) -> Card:

@@ -17,6 +17,7 @@ from rushes.core.card import EngineChoice
 from rushes.core.catalogue import Catalogue
 from rushes.core.encoding import Encoding
 from rushes.core.tracing import SILENCE, Tracer
+from rushes.engines.diffusers.machine import devices
 from rushes.engines.hook import require_hook
 from rushes.ledger.queue import Ledger
 from rushes.settings import Settings
@@ -35,6 +36,8 @@ from rushes.worker.studios import Studios
 
 MEMORY_SHARE = 0.8
 """Of the machine's memory, what all CPU engines of one worker may declare together."""
+GPU_SHARE = 0.95
+"""The same of a GPU: the rest is the driver's."""
 
 
 def make_worker(
@@ -51,11 +54,13 @@ def make_worker(
         engines_of(catalogue),
         Studios(
             folder.logs,
-            memory={"cpu": int(psutil.virtual_memory().total * MEMORY_SHARE)},
+            memory=device_memory(),
+            keep=frozenset(catalogue.find(model).engine.identity for model in settings.keep_loaded),
             patience=Patience(stall=settings.progress_deadline, grace=settings.cancel_grace),
         ),
         name=f"{socket.gethostname()}/{os.getpid()}",
         work=folder.work,
+        warm=[catalogue.find(model).id for model in settings.warm],
         making=make_making(settings),
         panel=make_panel(settings, ledger),
         sealer=make_sealer(settings),
@@ -63,6 +68,12 @@ def make_worker(
         drain_seconds=settings.drain_seconds,
         tracer=tracer,
     )
+
+
+def device_memory() -> dict[str, int]:
+    """Bytes that the studios of one worker may take together, by device."""
+    gpus = {gpu.name: int(gpu.total * GPU_SHARE) for gpu in devices()}
+    return {"cpu": int(psutil.virtual_memory().total * MEMORY_SHARE), **gpus}
 
 
 def engines_of(catalogue: Catalogue) -> dict[str, EngineChoice]:

@@ -79,6 +79,7 @@ class StudioHandle:
     ) -> None:
         self.choice = choice
         self.loaded = False
+        self.measured: int | None = None
         self._patience = patience
         self._clock = clock
         self._lock = threading.Lock()
@@ -131,7 +132,9 @@ class StudioHandle:
         with self._occupied(stopped):
             if not self.loaded:
                 self._load(tell, load_seconds)
-            return self._ask(Render(self._next_ticket(), job), Done, tell, self._patience.stall).made
+            done = self._ask(Render(self._next_ticket(), job), Done, tell, self._patience.stall)
+            self.measured = done.memory
+            return done.made
 
     def cancel(self) -> None:
         """Ask the running ask to stop, and kill the child if it has not within the grace. Fine when nothing runs."""
@@ -204,11 +207,11 @@ class StudioHandle:
     def _load(self, tell: Tell, load_seconds: float) -> None:
         patience = max(self._patience.stall, 4 * load_seconds)
         try:
-            self._ask(Load(self._next_ticket(), dict(self.choice.options)), Loaded, tell, patience)
+            loaded = self._ask(Load(self._next_ticket(), dict(self.choice.options)), Loaded, tell, patience)
         except RushesError:
             self.kill()  # half loaded is of no use
             raise
-        self.loaded = True
+        self.loaded, self.measured = True, loaded.memory
 
     def _ask(self, ask: Load | Render, expected: type[A], tell: Tell, patience: float) -> A:
         try:

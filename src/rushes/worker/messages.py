@@ -81,15 +81,20 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class Loaded(msgspec.Struct, frozen=True, tag=True):
+    """`memory` is what the engine takes now that it is loaded, in bytes on its device."""
+
     ticket: int
     seconds: float
+    memory: int = 0
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """`made` names files of the job's folder where the ledger's outcome will name keys of the store."""
+    """`made` names files of the job's folder where the ledger's outcome will name keys of the store; `memory` is what
+    the engine has taken at most so far."""
 
     ticket: int
     made: Outcome
+    memory: int = 0
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -147,12 +147,13 @@ class Studio:
         control.progress(Phase.LOAD, 0.0)
         engine.load(control)
         self._engine = engine
-        return Loaded(ask.ticket, time.monotonic() - started)
+        return Loaded(ask.ticket, time.monotonic() - started, engine.footprint().memory)
 
     def _render(self, ask: Render, control: StudioControl) -> Done:
         if self._engine is None:
             raise EngineError("the engine is not loaded")
-        return Done(ask.ticket, job.make(ask.job, self._engine, control))
+        made = job.make(ask.job, self._engine, control)
+        return Done(ask.ticket, made, self._engine.footprint().memory)
 
 
 def explain(error: BaseException) -> RushesError:

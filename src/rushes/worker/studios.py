@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -19,7 +20,8 @@ class Studios:
     """Studios by engine and options, least recently used first.
 
     `memory` gives bytes per device ("cpu", "cuda:0" …) for all studios together; on a device that it does not name,
-    one studio at a time. What does not fit evicts the least recently used, except those in `keep`.
+    one studio at a time. A studio counts with what its engine measured once it is loaded, before that with what it
+    foresaw. What does not fit evicts the least recently used, except those in `keep` (identities of choices).
     """
 
     def __init__(
@@ -78,7 +80,11 @@ class Studios:
                 studio.quit()
 
     def _fits(self, new: Footprint) -> bool:
-        beside = [footprint for _, footprint in self._open.values() if footprint.device == new.device]
+        beside = [
+            footprint if studio.measured is None else replace(footprint, memory=studio.measured)
+            for studio, footprint in self._open.values()
+            if footprint.device == new.device
+        ]
         if not beside:
             return True
         if new.device not in self._memory or new.exclusive or any(other.exclusive for other in beside):
