@@ -52,6 +52,40 @@ def test_undrawn_nouns_are_listed() -> None:
     assert "sea" in brief.understood
 
 
+@pytest.mark.parametrize(
+    ("prompt", "ignored", "understood"),
+    [
+        (
+            "A majestic dragon soaring through a mystical forest with glowing eyes and flowing scales",
+            ("dragon", "eyes", "scales"),
+            ("soaring", "mystical", "forest"),
+        ),
+        ("A cheerful white raccoon running through a sequoia forest", ("raccoon",), ("sequoia", "forest")),
+        ("a phoenix over a harbor, drone shot", (), ("phoenix", "harbor", "drone shot")),
+        ("a fly on a wall", ("fly",), ("wall",)),
+        ("planes fly over the sea", ("planes",), ("fly", "sea")),
+    ],
+)
+def test_nouns_find_their_archetype(prompt: str, ignored: tuple[str, ...], understood: tuple[str, ...]) -> None:
+    brief = parse(prompt)
+    assert brief.ignored == ignored
+    assert brief.understood == understood
+
+
+@pytest.mark.parametrize(
+    ("prompt", "places"),
+    [("Vulkan", ("mountains",)), ("🏔️", ("mountains",)), ("山", ("mountains",)), ("montaña", ("mountains",))],
+)
+def test_nouns_in_other_languages_and_emoji(prompt: str, places: tuple[str, ...]) -> None:
+    assert parse(prompt).places == places
+
+
+def test_things_imply_their_place() -> None:
+    assert parse("a red sofa").implied == ("room",)
+    assert parse("people in traffic near a skyscraper").places == ("city",)
+    assert parse("sofa on a beach").places == ("beach",)
+
+
 @pytest.mark.parametrize("prompt", ["", " ", "\x00\uffff", "a" * 2500, "no " * 800, "🌊" * 2000, "ﷺ بحر", "-- -- ''"])
 def test_nothing_raises(prompt: str) -> None:
     parse(prompt)

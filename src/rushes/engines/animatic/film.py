@@ -16,6 +16,7 @@ from rushes.core.shot import Shot
 from rushes.engines.animatic.creature.stage import Troupe
 from rushes.engines.animatic.post.bloom import bloom
 from rushes.engines.animatic.post.falling import Falling
+from rushes.engines.animatic.post.focus import soften
 from rushes.engines.animatic.post.splat import splat
 from rushes.engines.animatic.post.tone import Print
 from rushes.engines.animatic.prompt.brief import Brief
@@ -23,12 +24,13 @@ from rushes.engines.animatic.runtime import Bytes
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.sound.mix import mix
+from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.layers import layers
+from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.animatic.world.sky import Sky
 from rushes.engines.animatic.world.stars import Stars
 from rushes.engines.animatic.world.view import Canvas, Pose
 from rushes.engines.base import Control, Picture, Plan, Report, Samples
-
 
 _drawn: set[str] = set()
 """Places drawn by this process, so that their kernels are ready."""
@@ -80,9 +82,11 @@ class SceneFilm:
         width, height = size
         self._canvas = Canvas.of(width, height)
         self._sky = Sky(scene.air, scene.seed)
-        self._layers = layers(scene, control)
+        self._layers = layers(scene, height, control)
         self._troupe = Troupe(scene)
         self._stars = Stars(scene.air, scene.seed)
+        self._lightning = Lightning(scene.weather.lightning, scene.seconds, scene.seed)
+        self._tint = np.array(colour(scene.ground.get("haze_tint", "#ffffff")), np.float32)
         self._falling = Falling(
             scene.weather, scene.air, scene.grade.exposure, min(1.0, 12 / scene.path.travel), scene.seed
         )
@@ -97,10 +101,14 @@ class SceneFilm:
             pose = layer.guide(pose)
         self._sky.draw(canvas, pose, t)
         self._stars.moon(canvas, pose)
-        haze = self._sky.haze(canvas, pose)
+        haze = self._sky.haze(canvas, pose) * self._tint
         for layer in self._layers:
             layer.draw(canvas, pose, t, haze)
         self._troupe.draw(canvas, pose, t, haze)
+        if blur := scene.path.total("blur"):
+            soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
+        if flash := self._lightning.flash(t):
+            canvas.light[..., :3] *= np.float32(1 + 1.6 * flash)
         sun = self._sun(pose)
         # Rays reach into the picture from a sun just outside it, not from one far away.
         inside = 0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
@@ -109,6 +117,8 @@ class SceneFilm:
         )
         width, height = self.plan.width, self.plan.height
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
+        horizon = 0.5 + pose.rise * pose.zoom * min(width, height) / height
+        splat(picture, width, height, self._lightning.items(t, width, height, float(np.clip(horizon, 0.1, 1))))
         splat(picture, width, height, self._falling.items(pose, t, width, height))
         _drawn.add(scene.place)
         return picture.reshape(height * 3 // 2, width)

@@ -165,8 +165,10 @@ def _read(tokens: list[str], at: int, reading: _Reading) -> int:
         return length
     length, meaning = _longest(tokens, at, _phrases())
     long_noun, archetype = noun_at(tokens, at)
-    if length >= max(long_noun, 1):
-        kind, _, name = meaning.partition(":")
+    kind, _, name = meaning.partition(":")
+    # "A fly" is an insect, whatever else flies.
+    named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
+    if length >= max(long_noun, 1) and not (named and long_noun):
         reading.meaning(kind, name, " ".join(tokens[at : at + length]))
         return length
     if token in COUNTS:

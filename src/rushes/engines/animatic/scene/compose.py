@@ -59,7 +59,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     open_places = [place for place in places if place not in unwanted] or list(places)
     place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
-    time = next(iter(brief.times), "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
+    time = next(iter(brief.times), "") or ("night" if "aurora" in brief.effects else "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     weather = _weather(brief, ground, unwanted, dice)
     if brief.season and not weather.snow:
         weather = replace(weather, **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted})
@@ -130,8 +130,8 @@ def _path(
 def _grade(brief: Brief, unwanted: frozenset[str], exposure: float) -> Grade:
     grade = Grade(exposure=exposure)
     looks = table("looks")
-    for name in brief.looks:
-        if name not in unwanted:
+    for name in (*brief.moods, *brief.looks):
+        if name in looks and name not in unwanted:
             row: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in looks[name].items()}
             row["exposure"] = grade.exposure * row.pop("light", 1.0)
             grade = replace(grade, **row)

@@ -72,10 +72,12 @@ def lit_air(
         drift=(0.003 * blow, 0.0016 * blow),
         fog=float(ground["fog"]) * (0.15 if "fog" in unwanted else float(sky["fog"])) * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
-        moon=moon and "moon" not in unwanted and "night" not in unwanted,
+        moon=moon and flat < 0.2 and not {"moon", "night"} & unwanted,
         aurora=1.0 if "aurora" in brief.effects else 0.0,
     )
-    return air, float(row["exposure"]) * (1 + 0.25 * grey) * float(sky.get("exposure", 1.0))
+    # A dark sky needs the longer exposure the greyer it is.
+    lift = 1 + (0.25 + 0.4 * float(row.get("lamps", 0.0))) * grey
+    return air, float(row["exposure"]) * lift * float(sky.get("exposure", 1.0))
 
 
 def _colour(values: Any) -> Colour:

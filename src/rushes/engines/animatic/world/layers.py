@@ -41,9 +41,11 @@ def _ocean(scene: Scene, row: Mapping[str, Any]) -> Ocean:
     return Ocean(water, scene.air, scene.seed)
 
 
-def _terrain(scene: Scene, row: Mapping[str, Any]) -> Terrain:
+def _terrain(scene: Scene, row: Mapping[str, Any], rows: int) -> Terrain:
+    # A map finer than the picture would only cost time.
+    coarser = 1 if rows >= 360 else 2 if rows >= 180 else 4
     snowfall = 1.0 if scene.weather.snow else 0.0
-    return Terrain(Land.from_row(row, snowfall=snowfall), scene.air, scene.seed)
+    return Terrain(Land.from_row(row, snowfall, coarser), scene.air, scene.seed)
 
 
 def _plants(scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None) -> Plants:
@@ -54,8 +56,8 @@ def _plants(scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | 
     return Plants(kinds_of(rows, tint), terrain, scene.air, scene.weather.wind, scene.seed)
 
 
-def layers(scene: Scene, control: Control) -> list[Layer]:
-    """Build the layers of the scene's place; stops between them when cancelled."""
+def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
+    """Build the layers of the scene's place for a picture of `rows` rows; stops between them when cancelled."""
     built: list[Layer] = []
     terrain: Terrain | None = None
     for name in scene.ground["layers"]:
@@ -65,7 +67,7 @@ def layers(scene: Scene, control: Control) -> list[Layer]:
             case "ocean":
                 built.append(_ocean(scene, row))
             case "terrain":
-                terrain = _terrain(scene, row)
+                terrain = _terrain(scene, row, rows)
                 built.append(terrain)
             case "trunks" if terrain:
                 built.append(Trunks(row, terrain, scene.air, scene.seed))

@@ -25,7 +25,7 @@ class Planet:
         clouds = cloud_tile(seed + 4)
         ground = np.clip((land - 0.55) * 14, 0, 1)[..., None]
         base = np.asarray(colour(row["sea"])) * (1 - ground) + np.asarray(colour(row["land"])) * ground * (0.5 + land[..., None])
-        white = np.clip((clouds - 0.56) * 3.2, 0, 0.95)[..., None]
+        white = np.clip((clouds - 0.62) * 3.0, 0, 0.9)[..., None]
         self._skin = np.asarray(base * (1 - white) + np.array([0.85, 0.88, 0.92]) * white, np.float32)
         self._air = np.asarray(colour(row["air"]), np.float32)
         # Lit from the side, so that the terminator is seen whatever the time of day.

@@ -40,6 +40,16 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
     g = a[1] + (a[4] - a[1]) * high + a[7] * glow + a[10] * warm
     b = a[2] + (a[5] - a[2]) * high + a[8] * glow + a[11] * warm
     clear = f4(1)
+    if a[air.AURORA] > f4(0):
+        # Curtains: a fold pattern stretched upwards, green below and violet above.
+        q = f4(1) / (y + f4(0.22))
+        fold = tap(tile, (x * q * f4(0.16) + f4(0.012) * t) * f4(tile.shape[0]), (z * q * f4(0.05) + f4(0.3)) * f4(tile.shape[0]))
+        fine = tap(tile, (x * q * f4(0.9) - f4(0.02) * t) * f4(tile.shape[0]), z * q * f4(0.02) * f4(tile.shape[0]))
+        curtain = smooth((fold - f4(0.42)) * f4(2.6)) * (f4(0.55) + f4(0.45) * fine)
+        curtain *= smooth(y * f4(3.2) - f4(0.12)) * decay(y * f4(2.4)) * a[air.AURORA]
+        r += curtain * (f4(0.10) + f4(0.5) * y)
+        g += curtain * f4(0.62) * (f4(1.1) - y)
+        b += curtain * (f4(0.24) + f4(0.45) * y)
     # The sheet is flat but bends down towards the horizon, else it would end in a line of noise.
     q = a[air.SCALE] / (y + f4(0.07))
     size = f4(tile.shape[0])

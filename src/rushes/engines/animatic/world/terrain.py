@@ -59,14 +59,14 @@ class Land:
     river: float
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any], snowfall: float) -> Land:
+    def from_row(cls, row: Mapping[str, Any], snowfall: float = 0.0, coarser: int = 1) -> Land:
         return cls(
             height=float(row["height"]),
             scale=float(row["scale"]),
             ridge=float(row["ridge"]),
             detail=int(row["detail"]),
             power=float(row["power"]),
-            cell=float(row.get("cell", 9.0)),
+            cell=float(row.get("cell", 9.0)) * coarser,
             snowline=float(row["snowline"]) * (1 - 0.75 * snowfall),
             treeline=float(row["treeline"]) * (1 - 0.8 * snowfall),
             rock=colour(row["rock"]),
@@ -79,7 +79,7 @@ class Land:
             grass_slope=float(row.get("grass_slope", 0.38)),
             bumps=float(row.get("bumps", 2.0)),
             strata=float(row.get("strata", 0.6)),
-            size=int(row.get("size", SIZE)),
+            size=int(row.get("size", SIZE)) // coarser,
             low_fog=float(row.get("low_fog", 1.0)),
             shore=float(row.get("shore", 0.0)),
             river=float(row.get("river", 0.0)),

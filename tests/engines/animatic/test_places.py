@@ -1,0 +1,113 @@
+"""Every place can be drawn, in every time, weather and shape, and looks like itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rushes.core.shot import Shot
+from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.tables import colour, places, table
+from rushes.engines.animatic.world.lightning import Lightning
+from rushes.engines.animatic.world.sprites import DRAWN
+
+from .conftest import mean, render
+
+First = Callable[..., Any]
+PLACES = list(places())
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_place_is_drawn_and_moves_evenly(engine: AnimaticEngine, place: str) -> None:
+    clip = render(engine, Shot(prompt=f"{place}, dolly in", aspect_ratio="1:1", seed=3, cfg_scale=1.0))
+    assert clip.report.details["place"] == place
+    frames = [next(clip.frames)[:90].astype(int) for _ in range(7)]
+    assert frames[0].std() > 6
+    assert 22 < frames[0].mean() < 225
+    steps = np.array([np.abs(a - b).mean() for a, b in pairwise(frames)])
+    assert steps.max() < 3 * np.median(steps) + 1
+
+
+def test_the_tables_fit_together() -> None:
+    """Names in one table that point into another exist there, and colours are colours."""
+    subjects, weathers, times = table("subjects"), table("weathers"), table("times")
+    for name, row in places().items():
+        assert set(row["times"]) <= set(times), name
+        assert set(row["weathers"]) <= set(weathers), name
+        assert len(row["horizon"]) == 3
+        for plant in row.get("plants", []):
+            assert plant["sprite"] in DRAWN
+            assert len(colour(plant["paint"])) == 3
+    for name, row in table("archetypes").items():
+        assert row.get("place", "sea") in places(), name
+        assert row.get("subject", "bird") in subjects, name
+    for kind, rows in (("place", places()), ("time", times), ("weather", weathers), ("subject", subjects)):
+        assert set(table("lexicon")[kind]) <= set(rows), kind
+    for row in subjects.values():
+        assert set(row["homes"]) <= set(places())
+
+
+def test_places_look_like_themselves(first: First) -> None:
+    def at(place: str) -> Any:
+        return mean(first(f"{place} by day, clear sky, static shot", cfg_scale=1.0)[50:])
+
+    assert at("meadow")[1] > at("meadow")[2] + 15
+    assert at("desert")[0] > at("desert")[2] + 20
+    assert at("snowfield").mean() > at("forest").mean() + 25
+    assert at("underwater")[2] > at("underwater")[0] + 15
+
+
+def test_a_city_is_lit_by_night(first: First) -> None:
+    night = first("city street at night", cfg_scale=1.0).astype(int)
+    dark = first("forest at night", cfg_scale=1.0).astype(int)
+    assert np.percentile(night.max(axis=2), 97) > np.percentile(dark.max(axis=2), 97) + 40
+
+
+def test_a_wet_street_mirrors(first: First) -> None:
+    dry = first("city street at night, clear sky", cfg_scale=1.0)[60:].astype(int)
+    wet = first("city street at night, rain", cfg_scale=1.0)[60:].astype(int)
+    assert wet.std() > 1.15 * dry.std()
+
+
+def test_autumn_turns_leaves(first: First) -> None:
+    summer = mean(first("forest by day, static shot", cfg_scale=1.0))
+    autumn = mean(first("autumn forest by day, static shot", cfg_scale=1.0))
+    assert autumn[0] - autumn[1] > summer[0] - summer[1] + 8
+
+
+def test_aurora_is_green_and_only_when_asked(first: First) -> None:
+    plain = mean(first("snowfield at night", cfg_scale=1.0)[:35])
+    lights = mean(first("snowfield at night, northern lights", cfg_scale=1.0)[:35])
+    assert lights[1] - plain[1] > 4
+    assert lights[1] - plain[1] > lights[0] - plain[0]
+
+
+def test_macro_softens_the_distance(first: First) -> None:
+    sharp = first("meadow by day, low angle", cfg_scale=1.0).astype(float)
+    soft = first("meadow by day, low angle, macro shot", cfg_scale=1.0).astype(float)
+    far = slice(30, 55)
+    assert np.abs(np.diff(soft[far], axis=1)).mean() < 0.7 * np.abs(np.diff(sharp[far], axis=1)).mean()
+
+
+def test_lightning_strikes_within_the_clip_and_goes_out() -> None:
+    strokes = Lightning(1.0, 5.0, seed=1)
+    light = np.array([strokes.flash(t) for t in np.arange(0, 5, 1 / 24)])
+    assert light.max() > 0.5
+    assert (light > 0).mean() < 0.3
+    brightest = float(np.argmax(light) / 24)
+    assert len(strokes.items(brightest, 160, 90, 0.6)) > 10
+    assert len(Lightning(0.0, 5.0, seed=1).items(1.0, 160, 90, 0.6)) == 0
+
+
+def test_looks_change_the_print(first: First) -> None:
+    shot = {"seed": 2, "cfg_scale": 1.0}
+    plain = first("hills by day", **shot).astype(int)
+    grey = first("hills by day, black and white", **shot).astype(int)
+    assert (grey.max(axis=2) - grey.min(axis=2)).mean() < 6 < (plain.max(axis=2) - plain.min(axis=2)).mean()
+    pastel = first("hills by day, pastel colours", **shot).astype(int)
+    assert pastel.std() < plain.std()
+    assert pastel.mean() > plain.mean()
