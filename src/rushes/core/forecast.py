@@ -16,8 +16,7 @@ import statistics
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from rushes.core.request import Forecast, Request, Status
 
@@ -48,6 +47,10 @@ def work(paces: Mapping[str, Pace], card: str, clip_seconds: float) -> float:
     return clip_seconds * (FIRST_GUESS if pace is None else pace.mean)
 
 
+Place: TypeAlias = tuple[int, float, str]
+"""Sorts as the line is served: the urgent first, then by turn, then by id."""
+
+
 class Waiting(NamedTuple):
     """A queued request."""
 
@@ -73,38 +76,39 @@ class _Pool:
     def __init__(self, cards: frozenset[str], workers: int) -> None:
         self.cards = cards
         self.workers = workers
-        self.places: list[tuple[int, float, str]] = []
         self.running: list[Running] = []
+        self.places: list[Place] = []
+        # Of all before the place of the same index, and of all.
         self.works: list[float] = [0.0]
         self.variances: list[float] = [0.0]
 
 
 class Outlook:
-    """`line` in the order in which it is served, `workers` by the cards that each living one serves, `paces` by card."""
+    """`line` holds `Waiting`s, or such tuples, in the order in which they are served, `workers` by the cards that each living one serves, `paces` by card."""
 
     def __init__(
         self,
         *,
-        line: Iterable[Waiting],
+        line: Iterable[tuple[int, float, str, str, float]],
         running: Iterable[Running],
         workers: Iterable[Iterable[str]],
         paces: Mapping[str, Pace],
     ) -> None:
         self._paces = paces
         self._running = {one.id: one for one in running}
-        self._places: list[tuple[int, float, str]] = []
+        self._places: list[Place] = []
         self._pools = _pools(workers)
-        waiting: dict[int, list[Waiting]] = {}
-        for one in line:
-            place = (-one.priority, one.turn, one.id)
+        # Plain and flat: a line may have a hundred thousand places.
+        served = {card: (pool, *self._expected(card, 1.0)) for card, pool in self._pools.items()}
+        for priority, turn, name, card, clip_seconds in line:
+            place = (-priority, turn, name)
             self._places.append(place)
-            if (pool := self._pools.get(one.card)) is not None:
+            if card in served:
+                pool, mean, deviation = served[card]
                 pool.places.append(place)
-                waiting.setdefault(id(pool), []).append(one)
+                pool.works.append(pool.works[-1] + clip_seconds * mean)
+                pool.variances.append(pool.variances[-1] + (clip_seconds * deviation) ** 2)
         for pool in set(self._pools.values()):
-            ahead = [self._expected(one.card, one.clip_seconds) for one in waiting.get(id(pool), ())]
-            pool.works = list(accumulate((mean for mean, _ in ahead), initial=0.0))
-            pool.variances = list(accumulate((deviation**2 for _, deviation in ahead), initial=0.0))
             pool.running = [one for one in self._running.values() if one.card in pool.cards]
 
     def forecast(self, request: Request, age: float = 0.0) -> Forecast:
@@ -175,7 +179,8 @@ def _pools(workers: Iterable[Iterable[str]]) -> dict[str, _Pool]:
 
 
 class Glance(Generic[T]):
-    """Something that is costly to draw, shared by all threads, and drawn anew `max_age` seconds after it was done.
+    """Something that is costly to draw, shared by all threads, and drawn anew `max_age` seconds after it was done; later
+    if it would take more than a fifth of the time.
 
     Who has changed what is drawn says so by `changed`; it is then drawn anew at once if that is cheap, so that a process
     sees its own writes, but no more than a twentieth of the time is spent drawing.
@@ -187,8 +192,7 @@ class Glance(Generic[T]):
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._drawn: tuple[T, float] | None = None
-        self._cheap_at = 0.0
-        self._done_at = 0.0
+        self._due_at = self._cheap_at = 0.0
         self._changed = False
 
     def changed(self) -> None:
@@ -215,13 +219,14 @@ class Glance(Generic[T]):
         return value, self._monotonic() - at
 
     def _due(self) -> bool:
-        now = self._monotonic()
-        return now >= self._done_at + self.max_age or (self._changed and now >= self._cheap_at)
+        return self._monotonic() >= (self._cheap_at if self._changed else self._due_at)
 
     def _redraw(self) -> None:
         self._changed = False
         start = self._monotonic()
         value = self._draw()
-        self._done_at = self._monotonic()
-        self._cheap_at = self._done_at + 20 * (self._done_at - start)
+        done = self._monotonic()
+        took = done - start
+        self._due_at = done + max(self.max_age, 4 * took)
+        self._cheap_at = min(self._due_at, done + 20 * took)
         self._drawn = value, start

@@ -77,9 +77,15 @@ class Prepared:
 
     def first(self, connection: Connection, values: Mapping[str, Any]) -> Any:
         """The first row, its values by name and by place, or None; inside a transaction that SQLAlchemy has begun."""
-        driver = cast(sqlite3.Connection, connection.connection.dbapi_connection)
-        row = self.run(driver, values).fetchone()
+        row = self._within(connection, values).fetchone()
         return None if row is None else self._row._make(row)
+
+    def all(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Every row, its values by place; inside such a transaction too."""
+        return self._within(connection, values).fetchall()
+
+    def _within(self, connection: Connection, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        return self.run(cast(sqlite3.Connection, connection.connection.dbapi_connection), values)
 
 
 class Database:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
-from rushes.core.forecast import Outlook, Pace, Running, Waiting
+from rushes.core.forecast import Outlook, Pace, Running
 from rushes.core.request import Status
 from rushes.core.shot import Shot
+from rushes.ledger.database import Prepared
 from rushes.ledger.roster import Roster
 from rushes.ledger.statistics import SEEN_LATELY
 from rushes.ledger.table import PROCESSING, QUEUED, R, attempts, literal, requests, tallies
@@ -18,8 +19,10 @@ HISTORY = 50
 
 # A shot's defaults are not written down.
 _CLIP: ColumnElement[float] = func.coalesce(R.shot["seconds"].as_float(), float(Shot().seconds))
-_LINE = (
-    select(R.priority, R.turn, R.id, R.card, _CLIP).where(QUEUED).order_by(R.priority.desc(), R.turn, R.id)
+_LINE = Prepared(
+    select(R.priority, R.turn, R.id, R.card, _CLIP.label("clip"))
+    .where(QUEUED)
+    .order_by(R.priority.desc(), R.turn, R.id)
 )
 _ATTEMPT = and_(attempts.c.request_id == R.id, attempts.c.fence == R.fence)
 _MADE = R.status == literal(Status.SUCCESS)
@@ -54,7 +57,7 @@ class Outlooks(Roster):
             .where(PROCESSING)
         )
         with self.db.reading() as connection:
-            line = [Waiting._make(row) for row in connection.execute(_LINE)]
+            line = _LINE.all(connection, {})
             busy = [Running(*row) for row in connection.execute(running)]
         workers = [worker.cards for worker in self.workers() if worker.silent_for <= SEEN_LATELY]
         return Outlook(line=line, running=busy, workers=workers, paces=paces)
