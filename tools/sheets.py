@@ -57,27 +57,45 @@ def grid(rows: Iterable[tuple[str, list[Image]]]) -> Image:
     for label, images in rows:
         height = images[0].shape[0]
         line = np.hstack([cv2.copyMakeBorder(i, 2, 2, 2, 2, cv2.BORDER_CONSTANT) for i in images])
-        cv2.putText(line, label[:90], (9, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-        cv2.putText(line, label[:90], (8, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
+        cv2.putText(
+            line, label[:90], (9, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
+        )
+        cv2.putText(
+            line, label[:90], (8, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA
+        )
         lines.append(line)
     width = max(line.shape[1] for line in lines)
     return np.vstack([np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))) for line in lines])
 
 
-def sheets(names: list[str], height: int, places: list[str], prompts: Path | None) -> Iterator[tuple[str, Image]]:
+def sheets(
+    names: list[str], height: int, places: list[str], prompts: Path | None
+) -> Iterator[tuple[str, Image]]:
     if "places" in names:
         times = list(table("times"))
         for place in places:
-            yield f"places-{place}", grid(
-                (f"{place}: {', '.join(times[i : i + 3])}", [picture(f"{place}, {t}", height)[0] for t in times[i : i + 3]])
-                for i in range(0, len(times), 3)
+            yield (
+                f"places-{place}",
+                grid(
+                    (
+                        f"{place}: {', '.join(times[i : i + 3])}",
+                        [picture(f"{place}, {t}", height)[0] for t in times[i : i + 3]],
+                    )
+                    for i in range(0, len(times), 3)
+                ),
             )
     if "weather" in names:
         weathers = list(table("weathers"))
         for place in places:
-            yield f"weather-{place}", grid(
-                (f"{place}: {', '.join(weathers[i : i + 4])}", [picture(f"{place}, {w}", height)[0] for w in weathers[i : i + 4]])
-                for i in range(0, len(weathers), 4)
+            yield (
+                f"weather-{place}",
+                grid(
+                    (
+                        f"{place}: {', '.join(weathers[i : i + 4])}",
+                        [picture(f"{place}, {w}", height)[0] for w in weathers[i : i + 4]],
+                    )
+                    for i in range(0, len(weathers), 4)
+                ),
             )
     if "aspects" in names:
         aspects: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
@@ -88,17 +106,32 @@ def sheets(names: list[str], height: int, places: list[str], prompts: Path | Non
         )  # fmt: skip
     if "moves" in names:
         for place in places[:2]:
-            yield f"moves-{place}", grid(
-                (f"{place}, {move}", picture(f"{place}, {move}", height, at=(0, 0.33, 0.66, 1)))
-                for move in table("camera")
+            yield (
+                f"moves-{place}",
+                grid(
+                    (f"{place}, {move}", picture(f"{place}, {move}", height, at=(0, 0.33, 0.66, 1)))
+                    for move in table("camera")
+                ),
             )
     if "motion" in names:
-        yield "motion", grid((place, picture(place, height, at=[0.5 + k / 120 for k in range(5)])) for place in places)
+        yield (
+            "motion",
+            grid((place, picture(place, height, at=[0.5 + k / 120 for k in range(5)])) for place in places),
+        )
     if "prompts" in names and prompts:
         lines = [line for line in prompts.read_text().splitlines() if line.strip()]
-        yield "prompts", grid(
-            (" / ".join(lines[i : i + 4]), [picture(line, height, seed=i + k, cfg=0.5)[0] for k, line in enumerate(lines[i : i + 4])])
-            for i in range(0, len(lines), 4)
+        yield (
+            "prompts",
+            grid(
+                (
+                    " / ".join(lines[i : i + 4]),
+                    [
+                        picture(line, height, seed=i + k, cfg=0.5)[0]
+                        for k, line in enumerate(lines[i : i + 4])
+                    ],
+                )
+                for i in range(0, len(lines), 4)
+            ),
         )
 
 

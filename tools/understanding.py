@@ -26,7 +26,9 @@ def main() -> None:
         flags = f"  MISSED {', '.join(unknown)}" if unknown else ""
         print(f"{line}\n    drawn: {', '.join(brief.understood)} | read: {', '.join(brief.ignored)}{flags}")
     total = read + missed
-    print(f"\n{total} content words: {read} read ({read / total:.1%}), {drawn} drawn ({drawn / total:.1%}), {missed} missed")
+    print(
+        f"\n{total} content words: {read} read ({read / total:.1%}), {drawn} drawn ({drawn / total:.1%}), {missed} missed"
+    )
 
 
 if __name__ == "__main__":

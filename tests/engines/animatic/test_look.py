@@ -22,7 +22,9 @@ First = Callable[..., Any]
 
 def test_palette_follows_the_time_of_day(first: First) -> None:
     for place in ("the sea", "mountains"):
-        day, sunset, night = (mean(first(f"{place}, {time}, cloudy", cfg_scale=1.0)) for time in ("day", "sunset", "night"))
+        day, sunset, night = (
+            mean(first(f"{place}, {time}, cloudy", cfg_scale=1.0)) for time in ("day", "sunset", "night")
+        )
         assert sunset[0] / sunset[2] > 1.3 * day[0] / day[2], place
         assert night.sum() < 0.55 * day.sum(), place
         assert night[2] > night[0], place
@@ -64,9 +66,15 @@ def test_cfg_widens_variation(first: First) -> None:
 
 @pytest.mark.parametrize("aspect", ["16:9", "9:16", "1:1"])
 def test_every_aspect_is_composed(first: First, aspect: str) -> None:
-    image = first("an eagle in the mountains at golden hour", aspect_ratio=aspect, seed=4, cfg_scale=1.0).astype(int)
+    image = first(
+        "an eagle in the mountains at golden hour", aspect_ratio=aspect, seed=4, cfg_scale=1.0
+    ).astype(int)
     empty = first(
-        "an eagle in the mountains at golden hour", negative_prompt="eagle", aspect_ratio=aspect, seed=4, cfg_scale=1.0
+        "an eagle in the mountains at golden hour",
+        negative_prompt="eagle",
+        aspect_ratio=aspect,
+        seed=4,
+        cfg_scale=1.0,
     )
     rows, columns = image.shape[:2]
     assert (columns > rows) == (aspect == "16:9")
@@ -77,7 +85,11 @@ def test_every_aspect_is_composed(first: First, aspect: str) -> None:
 
 
 def test_frames_move_without_jumps(engine: AnimaticEngine) -> None:
-    for prompt in ("the sea, static shot", "an eagle over mountains, drone shot", "snow in the mountains, pan left"):
+    for prompt in (
+        "the sea, static shot",
+        "an eagle over mountains, drone shot",
+        "snow in the mountains, pan left",
+    ):
         frames = [f[:90].astype(int) for f in render(engine, Shot(prompt=prompt, seed=2)).frames]
         steps = np.array([np.abs(a - b).mean() for a, b in pairwise(frames)])
         assert steps.min() > 0.1, prompt
@@ -92,7 +104,30 @@ def test_every_move_moves_or_holds(engine: AnimaticEngine) -> None:
 
 SCRIPTS = st.text(st.characters(exclude_categories=("Cs",)), max_size=400)
 WORDS = st.lists(
-    st.sampled_from(["sea", "mountain", "night", "day", "rain", "snow", "no", "without", "not", "eagle", "boats", "pan", "left", "zoom", "🌊", "🦅", "山", "море", "dark", "bright"]),
+    st.sampled_from(
+        [
+            "sea",
+            "mountain",
+            "night",
+            "day",
+            "rain",
+            "snow",
+            "no",
+            "without",
+            "not",
+            "eagle",
+            "boats",
+            "pan",
+            "left",
+            "zoom",
+            "🌊",
+            "🦅",
+            "山",
+            "море",
+            "dark",
+            "bright",
+        ]
+    ),
     max_size=60,
 ).map(" ".join)
 
@@ -105,7 +140,9 @@ WORDS = st.lists(
     seed=st.integers(0, 2**31 - 1),
     aspect=st.sampled_from(["16:9", "9:16", "1:1"]),
 )
-def test_no_prompt_breaks_it(first: First, prompt: str, negative: str, cfg: float, seed: int, aspect: str) -> None:
+def test_no_prompt_breaks_it(
+    first: First, prompt: str, negative: str, cfg: float, seed: int, aspect: str
+) -> None:
     image = first(prompt, negative_prompt=negative, cfg_scale=cfg, seed=seed, aspect_ratio=aspect)
     assert image.std() > 2
 

@@ -10,10 +10,26 @@ from rushes.engines.animatic.prompt.parse import parse
 @pytest.mark.parametrize(
     ("prompt", "places", "times", "weathers", "subjects", "moves", "ignored"),
     [
-        ("A majestic eagle soaring through a mountain landscape at sunset", ["mountains"], ["sunset"], [], ["bird"], [], []),
+        (
+            "A majestic eagle soaring through a mountain landscape at sunset",
+            ["mountains"],
+            ["sunset"],
+            [],
+            ["bird"],
+            [],
+            [],
+        ),
         ("two sailing boats on a calm sea, drone shot", ["sea"], [], [], ["boat"], ["drone"], []),
         ("Push in: a stormy ocean at night", ["sea"], ["night"], ["storm"], [], ["dolly in"], []),
-        ("aerial view of snowy peaks at golden hour", ["mountains"], ["golden hour"], ["snow"], [], ["drone"], []),
+        (
+            "aerial view of snowy peaks at golden hour",
+            ["mountains"],
+            ["golden hour"],
+            ["snow"],
+            [],
+            ["drone"],
+            [],
+        ),
     ],
 )
 def test_readings(
@@ -66,7 +82,9 @@ def test_undrawn_nouns_are_listed() -> None:
         ("planes fly over the sea", ("planes",), ("fly", "sea")),
     ],
 )
-def test_nouns_find_their_archetype(prompt: str, ignored: tuple[str, ...], understood: tuple[str, ...]) -> None:
+def test_nouns_find_their_archetype(
+    prompt: str, ignored: tuple[str, ...], understood: tuple[str, ...]
+) -> None:
     brief = parse(prompt)
     assert brief.ignored == ignored
     assert brief.understood == understood
@@ -86,6 +104,8 @@ def test_things_imply_their_place() -> None:
     assert parse("sofa on a beach").places == ("beach",)
 
 
-@pytest.mark.parametrize("prompt", ["", " ", "\x00\uffff", "a" * 2500, "no " * 800, "🌊" * 2000, "ﷺ بحر", "-- -- ''"])
+@pytest.mark.parametrize(
+    "prompt", ["", " ", "\x00\uffff", "a" * 2500, "no " * 800, "🌊" * 2000, "ﷺ بحر", "-- -- ''"]
+)
 def test_nothing_raises(prompt: str) -> None:
     parse(prompt)

@@ -63,7 +63,9 @@ class AnimaticEngine:
         else:
             across, down = SIZES[shot.aspect_ratio or "16:9"]
             width, height = _even(short * across / min(across, down)), _even(short * down / min(across, down))
-        return Plan(width=width, height=height, fps=self._fps, frames=shot.seconds * self._fps, sound=shot.sound)
+        return Plan(
+            width=width, height=height, fps=self._fps, frames=shot.seconds * self._fps, sound=shot.sound
+        )
 
     def footprint(self) -> Footprint:
         return Footprint(memory=1_000_000_000, device="cpu", load_seconds=30.0)
@@ -73,7 +75,9 @@ class AnimaticEngine:
 
         warm_up(control)
 
-    def render(self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path) -> FrameClip:
+    def render(
+        self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path
+    ) -> FrameClip:
         from rushes.engines.animatic.film import film
         from rushes.engines.animatic.post.tone import glance
 
@@ -103,5 +107,3 @@ class AnimaticEngine:
 
 def _even(x: float) -> int:
     return max(2, round(x / 2) * 2)
-
-

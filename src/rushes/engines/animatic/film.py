@@ -75,7 +75,9 @@ def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Rep
 class SceneFilm:
     """A rendered scene."""
 
-    def __init__(self, scene: Scene, brief: Brief, plan: Plan, size: tuple[int, int], control: Control) -> None:
+    def __init__(
+        self, scene: Scene, brief: Brief, plan: Plan, size: tuple[int, int], control: Control
+    ) -> None:
         self.scene = scene
         self.plan = plan
         self.report = report_of(scene, brief)
@@ -111,14 +113,18 @@ class SceneFilm:
             canvas.light[..., :3] *= np.float32(1 + 1.6 * flash)
         sun = self._sun(pose)
         # Rays reach into the picture from a sun just outside it, not from one far away.
-        inside = 0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
+        inside = (
+            0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
+        )
         picture: Bytes = self._print(
             canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays * inside), pose.roll, number
         )
         width, height = self.plan.width, self.plan.height
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
         horizon = 0.5 + pose.rise * pose.zoom * min(width, height) / height
-        splat(picture, width, height, self._lightning.items(t, width, height, float(np.clip(horizon, 0.1, 1))))
+        splat(
+            picture, width, height, self._lightning.items(t, width, height, float(np.clip(horizon, 0.1, 1)))
+        )
         splat(picture, width, height, self._falling.items(pose, t, width, height))
         _drawn.add(scene.place)
         return picture.reshape(height * 3 // 2, width)

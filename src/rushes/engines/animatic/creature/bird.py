@@ -50,11 +50,18 @@ def bird(phase: float, effort: float, paint: str | None = None) -> Rows:
         end = (
             tail[0] - 0.42 * math.cos(angle), lift - 0.02 + 0.04 * effort * math.sin(beat - 1), 0.42 * math.sin(angle)
         )  # fmt: skip
-        rows.membrane((tail[0] + 0.1, tail[1], 0.0), end, (end[0] + 0.03, end[1], end[2] + 0.1), head if not paint else wing)
+        rows.membrane(
+            (tail[0] + 0.1, tail[1], 0.0),
+            end,
+            (end[0] + 0.03, end[1], end[2] + 0.1),
+            head if not paint else wing,
+        )
     return rows
 
 
-def _wing(rows: Rows, side: float, beat: float, effort: float, shoulder: Point, wing: Colour, tip: Colour) -> None:
+def _wing(
+    rows: Rows, side: float, beat: float, effort: float, shoulder: Point, wing: Colour, tip: Colour
+) -> None:
     swing = 0.14 + 0.44 * effort
     first = swing * math.sin(beat) + 0.17
     second = first * 0.6 + swing * 0.6 * math.sin(beat - 0.7)
@@ -80,7 +87,14 @@ def _wing(rows: Rows, side: float, beat: float, effort: float, shoulder: Point, 
             a = _between(start, end, q / 4)
             b = _between(start, end, min((q + 1.15) / 4, 1.0))
             edge = ((a[0] + b[0]) / 2 - 0.17, (a[1] + b[1]) / 2 - 0.01, (a[2] + b[2]) / 2 + side * 0.02)
-            rows.membrane((a[0] + 0.06, a[1], a[2]), (b[0] + 0.06, b[1], b[2]), edge, tip if q % 2 else wing, 0.011, 0.02)
+            rows.membrane(
+                (a[0] + 0.06, a[1], a[2]),
+                (b[0] + 0.06, b[1], b[2]),
+                edge,
+                tip if q % 2 else wing,
+                0.011,
+                0.02,
+            )
     rows.cone(shoulder, elbow, 0.045, 0.035, wing, 0.03)
     rows.cone(elbow, wrist, 0.035, 0.025, wing, 0.03)
     for feather in range(FEATHERS):

@@ -26,7 +26,14 @@ def boat(t: float, wind: float, paint: str | None = None) -> Rows:
         ]  # fmt: skip
         for (a, ra), (b, rb) in pairwise(spine):
             rows.cone(a, b, ra, rb, HULL, 0.05)
-            rows.cone((a[0], a[1] + ra * 0.85, a[2] * 1.05), (b[0], b[1] + rb * 0.85, b[2] * 1.05), 0.012, 0.012, TRIM, 0.008)
+            rows.cone(
+                (a[0], a[1] + ra * 0.85, a[2] * 1.05),
+                (b[0], b[1] + rb * 0.85, b[2] * 1.05),
+                0.012,
+                0.012,
+                TRIM,
+                0.008,
+            )
     rows.cone((-0.3, 0.10, 0.0), (0.02, 0.105, 0.0), 0.055, 0.05, TRIM, 0.03)
     rows.cone((0.06, 0.05, 0.0), (0.03, 1.24, 0.0), 0.013, 0.008, WOOD, 0.01)
     rows.cone((0.05, 0.2, 0.0), (-0.46, 0.17, 0.04), 0.011, 0.009, WOOD, 0.01)

@@ -27,7 +27,14 @@ class Rows:
         self._rows: list[list[float]] = []
 
     def cone(
-        self, a: Point, b: Point, ra: float, rb: float, colour: Colour, softness: float = 0.05, shine: float = 0.0
+        self,
+        a: Point,
+        b: Point,
+        ra: float,
+        rb: float,
+        colour: Colour,
+        softness: float = 0.05,
+        shine: float = 0.0,
     ) -> None:
         self._rows.append([*a, *b, ra, rb, softness, CONE, *colour, 0, 0, 0, shine, 0])
 

@@ -70,7 +70,12 @@ class Troupe:
         # Its place in the world is where the composer wants it half-way through the clip; it sails on from there.
         side = (subject.across - 0.5) * wide / base.zoom * distance
         speed = 1.1 if scene.weather.wind < 2 else 1.7
-        x = base.x + side * math.cos(base.yaw) + distance * math.sin(base.yaw) + ahead * speed * (t - scene.seconds / 2)
+        x = (
+            base.x
+            + side * math.cos(base.yaw)
+            + distance * math.sin(base.yaw)
+            + ahead * speed * (t - scene.seconds / 2)
+        )
         z = base.z - side * math.sin(base.yaw) + distance * math.cos(base.yaw)
         phase = self._phase[subject.rank] * 6.28
         wind = scene.weather.wind
@@ -106,6 +111,6 @@ class Troupe:
         ground = np.asarray(air.ambient) * 0.35 + np.asarray(air.sunlight) * 0.06
         clear = math.exp(-distance * air.fog)
         return np.array(
-            [*air.sun, *air.sunlight, *air.ambient, *ground, *behind, clear, floor, 0.0, t % 1000, texture], np.float32
+            [*air.sun, *air.sunlight, *air.ambient, *ground, *behind, clear, floor, 0.0, t % 1000, texture],
+            np.float32,
         )
-

@@ -213,7 +213,9 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                     lx = (hx - ball[0]) * texture
                     ly = (hy - ball[1]) * texture
                     lz = (hz - ball[2]) * texture
-                    grain = hash01(i4(np.floor(lx * f4(9))), i4(np.floor(ly * f4(4) + lz * f4(5))), 3) - f4(0.5)
+                    grain = hash01(i4(np.floor(lx * f4(9))), i4(np.floor(ly * f4(4) + lz * f4(5))), 3) - f4(
+                        0.5
+                    )
                     r *= f4(1) + grain * f4(0.2)
                     g *= f4(1) + grain * f4(0.2)
                     bl *= f4(1) + grain * f4(0.2)
@@ -223,7 +225,13 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                 nz *= inverse
                 facing = nx * lamp[0] + ny * lamp[1] + nz * lamp[2]
                 sun = max(facing, f4(0))
-                open_sky = _body(hx + nx * f4(0.1) * ball[3], hy + ny * f4(0.1) * ball[3], hz + nz * f4(0.1) * ball[3], b, n)
+                open_sky = _body(
+                    hx + nx * f4(0.1) * ball[3],
+                    hy + ny * f4(0.1) * ball[3],
+                    hz + nz * f4(0.1) * ball[3],
+                    b,
+                    n,
+                )
                 open_sky = clamp(open_sky / (f4(0.1) * ball[3]), f4(0), f4(1)) * f4(0.65) + f4(0.35)
                 rim = f4(1) - max(-(nx * x + ny * y + nz * z), f4(0))
                 back = max(x * lamp[0] + y * lamp[1] + z * lamp[2], f4(0))
@@ -233,7 +241,10 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                 through = max(-facing, f4(0)) * back * f4(0.35)
                 for c in range(3):
                     paint = r if c == 0 else g if c == 1 else bl
-                    value = paint * ((sun + through) * lamp[3 + c] + open_sky * (lamp[6 + c] * up + lamp[9 + c] * (f4(1) - up)))
+                    value = paint * (
+                        (sun + through) * lamp[3 + c]
+                        + open_sky * (lamp[6 + c] * up + lamp[9 + c] * (f4(1) - up))
+                    )
                     value += lamp[3 + c] * rim * (f4(0.3) + paint) + paint * shine
                     value = value * clear + lamp[12 + c] * (f4(1) - clear)
                     share = cover if mirror == f4(0) else cover * mirror

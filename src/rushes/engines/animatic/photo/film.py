@@ -83,7 +83,9 @@ class PhotoFilm:
         light = float(self._y.mean() - 16) / 219
         air = replace(scene.air, horizon=(light,) * 3, ambient=(light,) * 3)
         self._falling = Falling(weather, air, 1.2, 1.0, scene.seed)
-        self._fog = 0.35 if weather.name == "fog" and brief.weathers else 0.2 * min(weather.snow + weather.rain, 1)
+        self._fog = (
+            0.35 if weather.name == "fog" and brief.weathers else 0.2 * min(weather.snow + weather.rain, 1)
+        )
         self._wind = FLOW * min(weather.wind, 2.5)
         self._seed, self._seconds, self._sounds = scene.seed, scene.seconds, scene.sounds
         self.report = replace(
@@ -148,7 +150,11 @@ class PhotoFilm:
         sx, sy = columns / width, rows / height
         back = np.array(
             [
-                [c * sx, -s * sx, (0.5 + x) * columns - 0.5 - (c * width - s * height) / 2 * sx + 0.5 * c * sx],
+                [
+                    c * sx,
+                    -s * sx,
+                    (0.5 + x) * columns - 0.5 - (c * width - s * height) / 2 * sx + 0.5 * c * sx,
+                ],
                 [s * sy, c * sy, (0.5 + y) * rows - 0.5 - (s * width + c * height) / 2 * sy + 0.5 * c * sy],
             ],
             np.float32,
@@ -168,8 +174,12 @@ class PhotoFilm:
         """The plane seen through the grid; in its sky `sky` drifts, in two phases that take turns, so that it flows
         and never jumps."""
         rows, columns = plane.shape[:2]
-        across = cv2.resize(u, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(columns) - np.float32(0.5)
-        down = cv2.resize(v, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(0.5)
+        across = cv2.resize(u, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(
+            columns
+        ) - np.float32(0.5)
+        down = cv2.resize(v, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(
+            0.5
+        )
         out: Plane = cv2.remap(plane, across, down, method, borderMode=cv2.BORDER_REFLECT)
         where = self._depth.sky
         if not self._moves_sky or not where.any():
@@ -181,14 +191,18 @@ class PhotoFilm:
             return out
         # Only the rows that hold sky are drawn again.
         last = min(height, int((used[-1] + 2) * height / seen.shape[0]))
-        mask = np.asarray(cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)[:last], np.float32)
+        mask = np.asarray(
+            cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)[:last], np.float32
+        )
         drifted = np.zeros_like(out[:last])
         for phase in (0.0, 0.5):
             p = (t / PERIOD + phase) % 1
             offset = np.float32((p - 0.5) * self._wind * PERIOD * columns)
             moved = across[:last] - offset * mask
             weight = np.float32(1 - abs(2 * p - 1))
-            drifted += weight * cv2.remap(sky, moved, down[:last], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+            drifted += weight * cv2.remap(
+                sky, moved, down[:last], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
         out[:last] += (drifted - out[:last]) * (mask[..., None] if out.ndim == 3 else mask)
         return out
 
@@ -218,7 +232,8 @@ def _planes(image: Picture) -> tuple[Plane, Plane]:
     rgb = image.astype(np.float32) / np.float32(255)
     luma = rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32)
     chroma = np.stack(
-        [(rgb[..., 2] - luma) * np.float32(224 / 1.8556), (rgb[..., 0] - luma) * np.float32(224 / 1.5748)], axis=2
+        [(rgb[..., 2] - luma) * np.float32(224 / 1.8556), (rgb[..., 0] - luma) * np.float32(224 / 1.5748)],
+        axis=2,
     )
     half = (max(image.shape[1] // 2, 1), max(image.shape[0] // 2, 1))
     return luma * np.float32(219) + np.float32(16), cv2.resize(chroma, half, interpolation=cv2.INTER_AREA)

@@ -44,4 +44,3 @@ def cut(picture: Plane, foreground: Foreground) -> Cut:
     core = (cover > 0.95).astype(np.float32)
     front = np.where(core[..., None] > 0, picture, fill(picture, core))
     return Cut(cover.astype(np.float32), front.astype(np.float32), back.astype(np.float32))
-

@@ -52,7 +52,15 @@ def find_foreground(small: Bytes, sky: Plane) -> Foreground:
         return nothing
     cv2.setRNGSeed(1)
     models = np.zeros((2, 1, 65))
-    cv2.grabCut(np.ascontiguousarray(small[..., ::-1]), seeds, (0, 0, 1, 1), models[0], models[1], 4, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(
+        np.ascontiguousarray(small[..., ::-1]),
+        seeds,
+        (0, 0, 1, 1),
+        models[0],
+        models[1],
+        4,
+        cv2.GC_INIT_WITH_MASK,
+    )
     mask = _largest(np.isin(seeds, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     if not SMALLEST < mask.mean() < LARGEST:
         return nothing
@@ -68,7 +76,9 @@ def confidence(mask: Mask, lab: Plane, backdrop: Mask) -> float:
     if not ring.any():
         return 0.0
     soft = [cv2.GaussianBlur(np.ascontiguousarray(lab[..., c]), (0, 0), 1.2) for c in range(3)]
-    slopes = np.sqrt(sum(cv2.Sobel(p, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(p, cv2.CV_32F, 0, 1) ** 2 for p in soft))
+    slopes = np.sqrt(
+        sum(cv2.Sobel(p, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(p, cv2.CV_32F, 0, 1) ** 2 for p in soft)
+    )
     slopes = cv2.dilate(slopes, np.ones((3, 3), np.uint8))
     support = _support(ring, slopes > np.percentile(slopes, 75), mask)
     inside = (cv2.erode(solid, np.ones((9, 9), np.uint8)) < 1) & mask
@@ -112,7 +122,9 @@ def _saliency(lab: Plane, sky: Plane) -> tuple[Plane, Mask]:
     nearest = ((pixels[:, None] - centres[None]) ** 2).sum(axis=2).argmin(axis=1).reshape(h, w)
     total = np.bincount(nearest.ravel(), minlength=10).astype(np.float64)
     border = _border(h, w)
-    at_border = np.bincount(nearest[border], minlength=10) / border.sum() * nearest.size / np.maximum(total, 1)
+    at_border = (
+        np.bincount(nearest[border], minlength=10) / border.sum() * nearest.size / np.maximum(total, 1)
+    )
     apart = np.linalg.norm(centres[:, None] - centres[None], axis=2)
     contrast = (apart * (total / total.sum())[None]).sum(axis=1)
     colours = (contrast / (contrast.max() + 1e-6) * np.exp(-1.1 * np.clip(at_border, 0, 3)))[nearest]

@@ -11,7 +11,9 @@ import numpy as np
 from rushes.engines.animatic.runtime import Plane
 
 
-def bloom(light: Plane, strength: float, threshold: float, sun: tuple[float, float] | None, rays: float) -> Plane:
+def bloom(
+    light: Plane, strength: float, threshold: float, sun: tuple[float, float] | None, rays: float
+) -> Plane:
     """Light to add, (H/4, W/4, 3). `sun` is its place in the picture (0…1 each way, also outside); `rays` 0…1."""
     rows, columns, _ = light.shape
     size = (max(columns // 4, 8), max(rows // 4, 8))
@@ -37,7 +39,11 @@ def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
         zoom = np.array([[k, 0, x * (1 - k)], [0, k, y * (1 - k)]], np.float32)
         # The inverse map: each pixel looks towards the sun.
         moved = cv2.warpAffine(
-            ray, zoom, (columns, rows), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+            ray,
+            zoom,
+            (columns, rows),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         ray = 0.5 * ray + 0.5 * moved
     return np.asarray(cv2.GaussianBlur(ray, (0, 0), max(rows / 28, 0.8)), np.float32)

@@ -48,25 +48,38 @@ class Falling:
         rows = [self._kind(kind, seeds, paint, pose, t, width, height) for kind, seeds, paint in self._kinds]
         return np.concatenate(rows) if rows else np.zeros((0, 9), np.float32)
 
-    def _kind(self, kind: str, seeds: Plane, paint: Plane, pose: Pose, t: float, width: int, height: int) -> Plane:
+    def _kind(
+        self, kind: str, seeds: Plane, paint: Plane, pose: Pose, t: float, width: int, height: int
+    ) -> Plane:
         now = self._place(kind, seeds, pose, t)
         then = self._place(kind, seeds, pose, t + SHUTTER)
         # Wrapping moves a particle across the box: the streak then is that of the fall alone.
         step = then - now
         step -= np.round(step / BOX) * BOX
         eye = np.array([pose.x, pose.y, pose.z], np.float32)
-        turn = np.array([[np.cos(pose.yaw), 0, -np.sin(pose.yaw)], [0, 1, 0], [np.sin(pose.yaw), 0, np.cos(pose.yaw)]])
+        turn = np.array(
+            [[np.cos(pose.yaw), 0, -np.sin(pose.yaw)], [0, 1, 0], [np.sin(pose.yaw), 0, np.cos(pose.yaw)]]
+        )
         world = (now @ turn + eye).astype(np.float32)
         a = pose.project(world, width, height)
         b = pose.project((world + (step @ turn)).astype(np.float32), width, height)
         z = a[:, 2]
         focal = pose.zoom * min(width, height)
-        size = {"rain": 0.0065, "snow": 0.014, "petals": 0.045, "leaves": 0.055, "motes": 0.006, "bubbles": 0.016}[kind] * (0.6 + 0.8 * seeds[:, 3])
+        size = {
+            "rain": 0.0065,
+            "snow": 0.014,
+            "petals": 0.045,
+            "leaves": 0.055,
+            "motes": 0.006,
+            "bubbles": 0.016,
+        }[kind] * (0.6 + 0.8 * seeds[:, 3])
         radius = size * focal / np.maximum(z, 0.1)
         # Out of focus near the lens: larger and fainter, never a hard disc.
         near = np.clip((2.6 - z) / 2.6, 0, 1)
         radius *= 1 + 1.5 * near
-        alpha = {"rain": 0.5, "snow": 0.85, "petals": 0.9, "leaves": 0.9, "motes": 0.5, "bubbles": 0.4}[kind] * (1 - 0.7 * near)
+        alpha = {"rain": 0.5, "snow": 0.85, "petals": 0.9, "leaves": 0.9, "motes": 0.5, "bubbles": 0.4}[
+            kind
+        ] * (1 - 0.7 * near)
         fade = np.clip((z - 0.7) * 1.5, 0, 1) * np.clip((BOX[2] - z) / (BOX[2] * 0.5), 0, 1)
         items = np.zeros((len(seeds), 9), np.float32)
         items[:, 0:2] = (a[:, 0:2] + b[:, 0:2]) * 0.5
@@ -85,9 +98,15 @@ class Falling:
 
     def _place(self, kind: str, seeds: Plane, pose: Pose, t: float) -> Plane:
         """Where particles are, relative to the camera and turned with it: x across, y up, z away."""
-        fall = {"rain": 9.0, "snow": 1.1, "petals": 0.9, "leaves": 1.2, "motes": 0.03, "bubbles": -0.55}[kind] * (0.75 + 0.5 * seeds[:, 3])
-        blow = {"rain": 1.3, "snow": 0.7, "petals": 0.9, "leaves": 1.1, "motes": 0.12, "bubbles": 0.05}[kind] * self._wind
-        wobble = {"rain": 0.0, "snow": 0.22, "petals": 0.5, "leaves": 0.6, "motes": 0.14, "bubbles": 0.1}[kind]
+        fall = {"rain": 9.0, "snow": 1.1, "petals": 0.9, "leaves": 1.2, "motes": 0.03, "bubbles": -0.55}[
+            kind
+        ] * (0.75 + 0.5 * seeds[:, 3])
+        blow = {"rain": 1.3, "snow": 0.7, "petals": 0.9, "leaves": 1.1, "motes": 0.12, "bubbles": 0.05}[
+            kind
+        ] * self._wind
+        wobble = {"rain": 0.0, "snow": 0.22, "petals": 0.5, "leaves": 0.6, "motes": 0.14, "bubbles": 0.1}[
+            kind
+        ]
         phase = seeds[:, 4] * 6.28
         at = seeds[:, :3] * BOX
         at[:, 0] += t * blow + wobble * np.sin(t * (0.7 + seeds[:, 5]) + phase)

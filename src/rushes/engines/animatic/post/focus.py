@@ -15,7 +15,9 @@ def soften(light: Plane, focus: float, strength: float) -> None:
     small = cv2.resize(light, size, interpolation=cv2.INTER_AREA)
     off = np.abs(1 / np.maximum(small[..., 3], 0.2) - 1 / focus) * focus * strength
     # Spread the blur a little, or sharp silhouettes would stand in front of a smeared background.
-    off = np.asarray(cv2.GaussianBlur(np.clip(off * 1.5 - 0.12, 0, 1).astype(np.float32), (0, 0), rows / 240), np.float32)
+    off = np.asarray(
+        cv2.GaussianBlur(np.clip(off * 1.5 - 0.12, 0, 1).astype(np.float32), (0, 0), rows / 240), np.float32
+    )
     colours = np.ascontiguousarray(small[..., :3])
     mild = cv2.GaussianBlur(colours, (0, 0), rows / 240)
     wide = cv2.GaussianBlur(colours, (0, 0), rows / 90)

@@ -59,9 +59,24 @@ def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: P
             grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
             top = grey * grey
             low = (f4(1) - grey) * (f4(1) - grey)
-            r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[5] + top * grade[8]
-            g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[6] + top * grade[9]
-            b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * grade[7] + top * grade[10]
+            r = (
+                (grey + (r - grey) * saturation - f4(0.5)) * contrast
+                + f4(0.5)
+                + low * grade[5]
+                + top * grade[8]
+            )
+            g = (
+                (grey + (g - grey) * saturation - f4(0.5)) * contrast
+                + f4(0.5)
+                + low * grade[6]
+                + top * grade[9]
+            )
+            b = (
+                (grey + (b - grey) * saturation - f4(0.5)) * contrast
+                + f4(0.5)
+                + low * grade[7]
+                + top * grade[10]
+            )
             r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
             g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
             b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))
@@ -105,7 +120,8 @@ def glance(picture: Bytes, width: int, height: int, across: int = 320) -> Bytes:
     """A small RGB picture of a flat yuv420p one, for a person who waits."""
     size = (min(across, width // 2), max(height * min(across, width // 2) // width, 1))
     y, cb, cr = (
-        cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32) for p in planes(picture, width, height)
+        cv2.resize(p, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+        for p in planes(picture, width, height)
     )
     luma = (y - 16) / 219
     red = luma + (cr - 128) * (1.5748 / 224)
@@ -141,12 +157,17 @@ class Print:
     def _fit(self, plane: Plane, width: int, height: int, roll: float, method: int) -> Plane:
         h, w = plane.shape
         if abs(roll) < 1e-4:
-            return plane if (w, h) == (width, height) else cv2.resize(plane, (width, height), interpolation=method)
+            return (
+                plane
+                if (w, h) == (width, height)
+                else cv2.resize(plane, (width, height), interpolation=method)
+            )
         long, short = max(w, h), min(w, h)
         fill = np.cos(roll) + abs(np.sin(roll)) * long / short
         c, s = np.cos(roll) * fill * width / w, np.sin(roll) * fill * width / w
         turn = np.array(
-            [[c, -s, width / 2 - c * w / 2 + s * h / 2], [s, c, height / 2 - s * w / 2 - c * h / 2]], np.float32
+            [[c, -s, width / 2 - c * w / 2 + s * h / 2], [s, c, height / 2 - s * w / 2 - c * h / 2]],
+            np.float32,
         )
         smooth = cv2.INTER_LINEAR if method == cv2.INTER_AREA else method
         return cv2.warpAffine(plane, turn, (width, height), flags=smooth, borderMode=cv2.BORDER_REFLECT)

@@ -40,4 +40,13 @@ class Brief:
     def names(self) -> frozenset[str]:
         """Everything asked for, by its table name: what a negative prompt's own brief takes away."""
         wishes = frozenset(wish.kind for wish in self.subjects)
-        return wishes | {*self.places, *self.implied, *self.times, *self.weathers, *self.moves, *self.moods, *self.looks, *self.effects}
+        return wishes | {
+            *self.places,
+            *self.implied,
+            *self.times,
+            *self.weathers,
+            *self.moves,
+            *self.moods,
+            *self.looks,
+            *self.effects,
+        }

@@ -13,7 +13,9 @@ from typing import Any
 from rushes.engines.animatic.prompt.words import STOP, plain_forms, words
 from rushes.engines.animatic.tables import FOLDER
 
-_BEFORE = "a an the one two three four five his her their its my our your some this that these those of with and"
+_BEFORE = (
+    "a an the one two three four five his her their its my our your some this that these those of with and"
+)
 BEFORE_NOUN = frozenset(_BEFORE.split())
 """Words after which a doubtful word is a noun."""
 
@@ -42,7 +44,9 @@ def vocabulary() -> Vocabulary:
             if noun[0] == "~":
                 shy.add(plain)
     foreign: dict[str, Any] = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
-    english = {" ".join(words(name)): noun for noun, names in foreign["names"].items() for name in names.split("|")}
+    english = {
+        " ".join(words(name)): noun for noun, names in foreign["names"].items() for name in names.split("|")
+    }
     english |= foreign["emoji"]
     longest = max((len(name) for name in english if not name.isascii()), default=1)
     return Vocabulary(archetype, frozenset(shy), frozenset(table["other"].split()), english, longest)
@@ -118,4 +122,6 @@ def _run(token: str, known: Vocabulary) -> list[str]:
 def is_nothing_to_draw(token: str) -> bool:
     """True for common words that are no things: adjectives, verbs, abstract nouns."""
     known = vocabulary()
-    return any(form in known.other for form in plain_forms(token)) or any(form in known.shy for form in plain_forms(token))
+    return any(form in known.other for form in plain_forms(token)) or any(
+        form in known.shy for form in plain_forms(token)
+    )

@@ -39,7 +39,15 @@ def plain_forms(word: str) -> list[str]:
     if word.endswith("'s"):
         word = word[:-2]
         forms.append(word)
-    for ending, instead in (("ies", "y"), ("ves", "f"), ("sses", "ss"), ("xes", "x"), ("ches", "ch"), ("shes", "sh"), ("s", "")):
+    for ending, instead in (
+        ("ies", "y"),
+        ("ves", "f"),
+        ("sses", "ss"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("s", ""),
+    ):
         if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith("ss"):
             forms.append(word[: -len(ending)] + instead)
     for ending in ("ing", "ed"):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 MOST = 6
 
 
-def cast_subjects(brief: Brief, place: str, unwanted: frozenset[str], dice: Dice, aspect: float) -> tuple[Subject, ...]:
+def cast_subjects(
+    brief: Brief, place: str, unwanted: frozenset[str], dice: Dice, aspect: float
+) -> tuple[Subject, ...]:
     """The bodies of the scene, hero first: everything stated, then seeded extras of the place."""
     rows = table("subjects")
     wanted = [wish for wish in brief.subjects if wish.kind not in unwanted and wish.kind in rows]

@@ -55,14 +55,26 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     places = every_place()
     named = [place for place in brief.places if place in places and place not in unwanted]
     implied = [place for place in brief.implied if place in places and place not in unwanted]
-    homes = [home for wish in brief.subjects for home in table("subjects")[wish.kind].get("homes", []) if home in places]
+    homes = [
+        home
+        for wish in brief.subjects
+        for home in table("subjects")[wish.kind].get("homes", [])
+        if home in places
+    ]
     open_places = [place for place in places if place not in unwanted] or list(places)
     place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
-    time = next(iter(brief.times), "") or ("night" if "aurora" in brief.effects else "") or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
+    time = (
+        next(iter(brief.times), "")
+        or ("night" if "aurora" in brief.effects else "")
+        or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
+    )
     weather = _weather(brief, ground, unwanted, dice)
     if brief.season and not weather.snow:
-        weather = replace(weather, **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted})
+        weather = replace(
+            weather,
+            **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted},
+        )
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     path = _path(brief, ground, unwanted, dice, width / height, shot.seconds, shot.seed, time)
     subjects = cast_subjects(brief, place, unwanted, dice, width / height)
@@ -87,7 +99,11 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     # Of several the strongest: "clouds and rain" rains, a "clear stormy sky" storms.
     order = ["storm", "snow", "rain", "fog", "overcast", "windy", "cloudy", "forest light", "clear"]
     stated.sort(key=order.index)
-    name = stated[0] if stated else dice.choose([w for w in ground["weathers"] if w not in unwanted] or ["clear"])
+    name = (
+        stated[0]
+        if stated
+        else dice.choose([w for w in ground["weathers"] if w not in unwanted] or ["clear"])
+    )
     row = rows[name]
     falling = {key: float(row.get(key, 0.0)) for key in ("rain", "snow", "lightning")}
     if ground.get("indoors"):
@@ -101,7 +117,11 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
         wind *= 0.4
     if "rough" in brief.moods:
         wind *= 2.0
-    return Weather(name=name, wind=wind * (1 + dice.jitter(0.3)), **{k: 0.0 if k in unwanted else v for k, v in falling.items()})
+    return Weather(
+        name=name,
+        wind=wind * (1 + dice.jitter(0.3)),
+        **{k: 0.0 if k in unwanted else v for k, v in falling.items()},
+    )
 
 
 def _path(
@@ -110,10 +130,20 @@ def _path(
     rows = table("camera")
     names = [name for name in brief.moves if name not in unwanted]
     if not names:
-        names = [dice.choose([n for n in ("drift", "dolly in", "truck right", "truck left", "crane up") if n not in unwanted])]
+        names = [
+            dice.choose(
+                [
+                    n
+                    for n in ("drift", "dolly in", "truck right", "truck left", "crane up")
+                    if n not in unwanted
+                ]
+            )
+        ]
     moves = tuple(Move.named(name, rows[name]) for name in names)
     shape = 0 if aspect > 1.2 else 2 if aspect < 0.8 else 1
-    zoom = float(ground["zoom"]) * (1 + dice.jitter(0.12)) * (1.2 if shape == 2 else 1.1 if shape == 1 else 1.0)
+    zoom = (
+        float(ground["zoom"]) * (1 + dice.jitter(0.12)) * (1.2 if shape == 2 else 1.1 if shape == 1 else 1.0)
+    )
     zoom *= math.prod(min(move.closer, 1.3) for move in moves)
     # The horizon row is chosen for the shape; the tangent that puts it there depends on the focal length.
     row = ground["horizon"][shape] + dice.jitter(0.05)
@@ -124,7 +154,9 @@ def _path(
     eye = float(ground["eye"]) * math.prod(move.height for move in moves) * (1 + dice.jitter(0.25))
     base = Pose(x=0.0, y=eye, z=0.0, yaw=dice.jitter(0.14), rise=rise, zoom=zoom)
     travel = float(ground["travel"])
-    return Path(base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25)
+    return Path(
+        base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25
+    )
 
 
 def _grade(brief: Brief, unwanted: frozenset[str], exposure: float) -> Grade:

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 
 def lit_air(
-    time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], dice: Dice, aspect: float
+    time: str,
+    weather: Weather,
+    ground: dict[str, Any],
+    brief: Brief,
+    unwanted: frozenset[str],
+    dice: Dice,
+    aspect: float,
 ) -> tuple[Air, float]:
     """The air, and the exposure that suits it."""
     row: dict[str, Any] = {**table("times")[time], **ground.get("air", {})}
@@ -29,7 +35,11 @@ def lit_air(
     elevation = math.radians(float(row["elevation"]) * (1 + dice.jitter(0.3)))
     # In a narrow picture the sun comes nearer to the middle, or it would never be seen.
     azimuth = math.radians((float(row["azimuth"]) + dice.jitter(22)) * min(1.0, 0.25 + 0.42 * aspect))
-    sun = (math.cos(elevation) * math.sin(azimuth), math.sin(elevation), math.cos(elevation) * math.cos(azimuth))
+    sun = (
+        math.cos(elevation) * math.sin(azimuth),
+        math.sin(elevation),
+        math.cos(elevation) * math.cos(azimuth),
+    )
     if "sun" in unwanted:
         # Behind the camera: the light stays, its source leaves the picture.
         sun = (sun[0], sun[1], -abs(sun[2]))
@@ -70,7 +80,9 @@ def lit_air(
         soft=float(sky["soft"]),
         cloud_scale=float(row.get("cloud_scale", 0.16)),
         drift=(0.003 * blow, 0.0016 * blow),
-        fog=float(ground["fog"]) * (0.15 if "fog" in unwanted else float(sky["fog"])) * (1 + dice.jitter(0.25)),
+        fog=float(ground["fog"])
+        * (0.15 if "fog" in unwanted else float(sky["fog"]))
+        * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
         moon=moon and flat < 0.2 and not {"moon", "night"} & unwanted,
         aurora=1.0 if "aurora" in brief.effects else 0.0,

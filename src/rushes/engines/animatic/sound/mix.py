@@ -69,7 +69,9 @@ def rain(n: int, rng: Random) -> Samples:
     for side in range(2):
         for _ in range(int(220 * n / SAMPLE_RATE)):
             start = int(rng.integers(0, max(n - length, 1)))
-            drop = np.sin(2 * np.pi * rng.uniform(1500, 6500) * t) * np.exp(-t * 260) * rng.random() ** 3 * 0.5
+            drop = (
+                np.sin(2 * np.pi * rng.uniform(1500, 6500) * t) * np.exp(-t * 260) * rng.random() ** 3 * 0.5
+            )
             hiss[side, start : start + length] += drop.astype(np.float32)
     return hiss
 
@@ -96,7 +98,9 @@ def birds(n: int, rng: Random) -> Samples:
             if at + length >= n:
                 break
             t = np.arange(length) / SAMPLE_RATE
-            f = pitch * (1 + 0.25 * np.sin(2 * np.pi * rng.uniform(6, 18) * t) + rng.uniform(-0.3, 0.3) * t / t[-1])
+            f = pitch * (
+                1 + 0.25 * np.sin(2 * np.pi * rng.uniform(6, 18) * t) + rng.uniform(-0.3, 0.3) * t / t[-1]
+            )
             song = np.sin(2 * np.pi * np.cumsum(f) / SAMPLE_RATE) * np.hanning(length) * loud
             out[0, at : at + length] += (song * (1 - pan)).astype(np.float32)
             out[1, at : at + length] += (song * pan).astype(np.float32)
@@ -151,7 +155,9 @@ VOICES: dict[str, Callable[[int, Random], Samples]] = {
 
 def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:
     n = int(SAMPLE_RATE * seconds)
-    tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(-np.arange(n) / SAMPLE_RATE * 6.9 / seconds)
+    tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(
+        -np.arange(n) / SAMPLE_RATE * 6.9 / seconds
+    )
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
     echo = scipy.signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]
     return np.asarray(wave * (1 - wet) + wet * echo, np.float32)

@@ -67,7 +67,13 @@ class Air:
             (SHADE, self.cloud_shade),
         ):
             v[place : place + 3] = colour
-        v[FALLOFF], v[HAZE], v[GLOW], v[HALO], v[CORE] = self.falloff, self.haze, self.glow, self.halo, self.core
+        v[FALLOFF], v[HAZE], v[GLOW], v[HALO], v[CORE] = (
+            self.falloff,
+            self.haze,
+            self.glow,
+            self.halo,
+            self.core,
+        )
         radius = np.radians(self.disc_radius)
         v[DISC_COS] = np.cos(radius)
         v[DISC_EDGE] = 1 - np.cos(radius * 0.6)

@@ -27,7 +27,9 @@ STEPS = 110
 
 
 @kernel
-def _walls(upright: Plane, base: Plane, heights: Plane, haze: Plane, view: Plane, lamp: Plane, t: float) -> None:
+def _walls(
+    upright: Plane, base: Plane, heights: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
+) -> None:
     """Façades into `upright` (W, H, 4); `base` (W) becomes the row where the first wall of a column stands. `lamp` sun
     direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1."""
     columns, rows, _ = upright.shape
@@ -99,27 +101,52 @@ def _walls(upright: Plane, base: Plane, heights: Plane, haze: Plane, view: Plane
                             y = max(view[1] - (f4(j) + f4(0.5) - horizon) * pixel, f4(0))
                             h = y / storey
                             hi = np.floor(h)
-                            m = pane * clamp((f4(0.32) - abs(h - hi - f4(0.5))) / blur_h + f4(0.5), f4(0), f4(1))
+                            m = pane * clamp(
+                                (f4(0.32) - abs(h - hi - f4(0.5))) / blur_h + f4(0.5), f4(0), f4(1)
+                            )
                             m = m * (f4(1) - lost) + lost * f4(0.42)
                             n = hash01(i4(wi) + who, i4(hi), seed + 5)
                             n2 = hash01(i4(wi) + who, i4(hi), seed + 6)
                             on = f4(1) if n < lived else f4(0)
-                            glow = (on * (f4(1) - lost) + lived * lost * f4(0.8)) * m * night * (f4(0.2) + f4(1.1) * n2 * n2 * n2)
+                            glow = (
+                                (on * (f4(1) - lost) + lived * lost * f4(0.8))
+                                * m
+                                * night
+                                * (f4(0.2) + f4(1.1) * n2 * n2 * n2)
+                            )
                             open_sky = f4(0.35) + f4(0.65) * clamp(y / f4(45), f4(0), f4(1))
                             for c in range(3):
                                 wall = fr if c == 0 else fg if c == 1 else fb
-                                value = wall * (lamp[3 + c] * sun * (f4(0.25) + f4(0.75) * open_sky) + lamp[6 + c] * open_sky)
-                                glass = lamp[9 + c] * (f4(0.22) + f4(0.3) * n2) * open_sky + wall * lamp[6 + c] * f4(0.08)
+                                value = wall * (
+                                    lamp[3 + c] * sun * (f4(0.25) + f4(0.75) * open_sky)
+                                    + lamp[6 + c] * open_sky
+                                )
+                                glass = lamp[9 + c] * (f4(0.22) + f4(0.3) * n2) * open_sky + wall * lamp[
+                                    6 + c
+                                ] * f4(0.08)
                                 value += (glass - value) * m * f4(0.85)
-                                warm = f4(1) if c == 0 else (f4(0.64) if style < f4(0.7) else f4(0.92)) if c == 1 else (f4(0.3) if style < f4(0.7) else f4(1))
+                                warm = (
+                                    f4(1)
+                                    if c == 0
+                                    else (f4(0.64) if style < f4(0.7) else f4(0.92))
+                                    if c == 1
+                                    else (f4(0.3) if style < f4(0.7) else f4(1))
+                                )
                                 value += glow * warm
                                 # The street's own light climbs the walls.
                                 street = decay(y * f4(0.12)) * f4(0.13) * night
                                 value += street * (f4(1) if c == 0 else f4(0.55) if c == 1 else f4(0.28))
-                                if neon > f4(0) and y > f4(5) and y < high * f4(0.5) and hash01(who, 11, seed) < f4(0.5):
+                                if (
+                                    neon > f4(0)
+                                    and y > f4(5)
+                                    and y < high * f4(0.5)
+                                    and hash01(who, 11, seed) < f4(0.5)
+                                ):
                                     near = f4(1) - abs(along - f4(3)) / f4(0.5)
                                     if near > f4(0):
-                                        pulse = f4(1) if np.sin(y * f4(1.9) + t * f4(2)) > f4(-0.5) else f4(0.4)
+                                        pulse = (
+                                            f4(1) if np.sin(y * f4(1.9) + t * f4(2)) > f4(-0.5) else f4(0.4)
+                                        )
                                         k = near * f4(2.4) * pulse * neon
                                         pick = hash01(who, 12, seed)
                                         tint = f4(1) if c == 0 else f4(0.06) if c == 1 else f4(0.5)
@@ -143,7 +170,9 @@ def _walls(upright: Plane, base: Plane, heights: Plane, haze: Plane, view: Plane
 
 
 @kernel
-def _street(light: Plane, mirror: Plane, base: Plane, grain: Plane, haze: Plane, view: Plane, lamp: Plane, t: float) -> None:
+def _street(
+    light: Plane, mirror: Plane, base: Plane, grain: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
+) -> None:
     """The ground where nothing stands: asphalt, kerbs and lane marks, and the mirrored walls as far as it is wet.
     `lamp` sunlight, ambient, fog, night, wet, half the width of the street's bed, its middle."""
     rows, columns, _ = light.shape
@@ -171,8 +200,12 @@ def _street(light: Plane, mirror: Plane, base: Plane, grain: Plane, haze: Plane,
             # From the middle of the street: bed, then kerb, then pavement.
             across = abs(x - middle)
             kerb = clamp((across - half) / line + f4(0.5), f4(0), f4(1))
-            mark = clamp((f4(0.09) - across) / line + f4(0.5), f4(0), f4(1)) * (f4(1) if (z * f4(0.16) - np.floor(z * f4(0.16))) < f4(0.5) else f4(0))
-            tone = (f4(0.055) + f4(0.05) * rough) * (f4(1) - wet * f4(0.4)) * (f4(1) + kerb * f4(1.4)) + mark * f4(0.3)
+            mark = clamp((f4(0.09) - across) / line + f4(0.5), f4(0), f4(1)) * (
+                f4(1) if (z * f4(0.16) - np.floor(z * f4(0.16))) < f4(0.5) else f4(0)
+            )
+            tone = (f4(0.055) + f4(0.05) * rough) * (f4(1) - wet * f4(0.4)) * (
+                f4(1) + kerb * f4(1.4)
+            ) + mark * f4(0.3)
             gleam = wet * (f4(0.12) + f4(0.5) * puddle) + f4(0.03)
             for c in range(3):
                 value = tone * (lamp[c] * f4(0.35) + lamp[3 + c])
@@ -189,7 +222,9 @@ class City:
     def __init__(self, row: Mapping[str, Any], weather: Weather, light: Air, dark: float, seed: int) -> None:
         rng = np.random.default_rng(seed ^ 0xC171)
         draw = rng.random((GRID, GRID)).astype(np.float32)
-        heights = float(row["low"]) + (float(row["tall"]) - float(row["low"])) * draw ** float(row.get("spread", 2.2))
+        heights = float(row["low"]) + (float(row["tall"]) - float(row["low"])) * draw ** float(
+            row.get("spread", 2.2)
+        )
         blocks = np.arange(GRID)
         heights[:, blocks % 3 == 0] = 0
         heights[blocks % 6 == 3, :] = 0

@@ -73,7 +73,9 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
                 built.append(Trunks(row, terrain, scene.air, scene.seed))
             case "city":
                 dark = float(table("times")[scene.time].get("lamps", 0.0))
-                built.append(City(row, scene.weather, scene.air, max(dark, 0.4 * bool(scene.weather.rain)), scene.seed))
+                built.append(
+                    City(row, scene.weather, scene.air, max(dark, 0.4 * bool(scene.weather.rain)), scene.seed)
+                )
             case "mirror":
                 built.append(Mirror(float(scene.ground["ocean"].get("roughness", 1.0))))
             case "planet":
@@ -84,5 +86,7 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
             case "plants":
                 built.append(_plants(scene, row, terrain))
             case _:
-                raise SetupError(f"place {scene.place}: layer '{name}' is not known", advice="Correct data/places.toml.")
+                raise SetupError(
+                    f"place {scene.place}: layer '{name}' is not known", advice="Correct data/places.toml."
+                )
     return built

@@ -61,7 +61,13 @@ def _bolt(rng: np.random.Generator, across: float) -> Plane:
             segments.append((x, y, nx, ny, thickness))
             x, y = nx, ny
             if thickness > 0.6 and rng.random() < 0.12:
-                walk(x, y, lean + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2), thickness * 0.5, min(y + rng.uniform(0.1, 0.35), 1))
+                walk(
+                    x,
+                    y,
+                    lean + rng.choice([-1, 1]) * rng.uniform(0.5, 1.2),
+                    thickness * 0.5,
+                    min(y + rng.uniform(0.1, 0.35), 1),
+                )
 
     walk(across, 0.0, float(rng.normal() * 0.3), 1.0, 1.0)
     return np.array(segments, np.float32)

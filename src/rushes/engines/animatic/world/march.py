@@ -88,7 +88,9 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
                 d = d * f4(1.08) + f4(0.4)
             facing = max((sun[1] - gx * sun[0] - gz * sun[2]) * ny, f4(0))
             out[j, i, 0] = facing * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
-            out[j, i, 1] = clamp(f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)) * (f4(0.45) + f4(0.55) * ny)
+            out[j, i, 1] = clamp(
+                f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)
+            ) * (f4(0.45) + f4(0.55) * ny)
             level = a / height
             slope = f4(1) - ny
             out[j, i, 2] = min((level - snowline) * f4(9), (lines[5] - slope) * f4(5))
@@ -104,7 +106,15 @@ def _mirror(k: int, n: int) -> Real:
 
 @kernel
 def walk_land(
-    upright: Plane, h: Plane, lit: Plane, far: Plane, grain: Plane, haze: Plane, view: Plane, paint: Plane, numbers: Plane
+    upright: Plane,
+    h: Plane,
+    lit: Plane,
+    far: Plane,
+    grain: Plane,
+    haze: Plane,
+    view: Plane,
+    paint: Plane,
+    numbers: Plane,
 ) -> None:
     """Draw land into `upright` (W, H, 4), the canvas transposed. `lit` as `light_land` leaves it, `far` the same at a
     quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction; `numbers` cell, reach,
@@ -164,10 +174,30 @@ def walk_land(
                     mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
                     cx = _mirror(i4(np.floor(u * f4(0.25))), m)
                     cy = _mirror(i4(np.floor(v * f4(0.25))), m)
-                    direct = lit[ay, ax, 0] * w00 + lit[ay, bx, 0] * w01 + lit[by, ax, 0] * w10 + lit[by, bx, 0] * w11
-                    sky = lit[ay, ax, 1] * w00 + lit[ay, bx, 1] * w01 + lit[by, ax, 1] * w10 + lit[by, bx, 1] * w11
-                    snow = lit[ay, ax, 2] * w00 + lit[ay, bx, 2] * w01 + lit[by, ax, 2] * w10 + lit[by, bx, 2] * w11
-                    green = lit[ay, ax, 3] * w00 + lit[ay, bx, 3] * w01 + lit[by, ax, 3] * w10 + lit[by, bx, 3] * w11
+                    direct = (
+                        lit[ay, ax, 0] * w00
+                        + lit[ay, bx, 0] * w01
+                        + lit[by, ax, 0] * w10
+                        + lit[by, bx, 0] * w11
+                    )
+                    sky = (
+                        lit[ay, ax, 1] * w00
+                        + lit[ay, bx, 1] * w01
+                        + lit[by, ax, 1] * w10
+                        + lit[by, bx, 1] * w11
+                    )
+                    snow = (
+                        lit[ay, ax, 2] * w00
+                        + lit[ay, bx, 2] * w01
+                        + lit[by, ax, 2] * w10
+                        + lit[by, bx, 2] * w11
+                    )
+                    green = (
+                        lit[ay, ax, 3] * w00
+                        + lit[ay, bx, 3] * w01
+                        + lit[by, ax, 3] * w10
+                        + lit[by, bx, 3] * w11
+                    )
                     direct += (far[cy, cx, 0] - direct) * mix
                     sky += (far[cy, cx, 1] - sky) * mix
                     snow += (far[cy, cx, 2] - snow) * mix
@@ -177,15 +207,25 @@ def walk_land(
                     green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
                     if middle > f4(0):
                         # The detail's own slope towards the sun, as light and shade.
-                        ahead = tap(grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5))
+                        ahead = tap(
+                            grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5)
+                        )
                         tilt = tap(grain, u * f4(1.9), v * f4(1.9)) - ahead
                         if close > f4(0):
-                            ahead = tap(grain, u * f4(9.7) + paint[18] * f4(1.5), v * f4(9.7) + paint[20] * f4(1.5))
+                            ahead = tap(
+                                grain, u * f4(9.7) + paint[18] * f4(1.5), v * f4(9.7) + paint[20] * f4(1.5)
+                            )
                             tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
-                        direct *= clamp(f4(1) + tilt * f4(1.6) * middle * (f4(1) - snow * f4(0.5)), f4(0.3), f4(1.7))
+                        direct *= clamp(
+                            f4(1) + tilt * f4(1.6) * middle * (f4(1) - snow * f4(0.5)), f4(0.3), f4(1.7)
+                        )
                     layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
-                    mottle = clamp(f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.3) * layers, f4(0), f4(1))
-                    shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (f4(0.65) + f4(0.7) * mottle)
+                    mottle = clamp(
+                        f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.3) * layers, f4(0), f4(1)
+                    )
+                    shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (
+                        f4(0.65) + f4(0.7) * mottle
+                    )
                     r = (paint[0] + (paint[3] - paint[0]) * mottle) * (f4(1) - green) + paint[6] * green
                     g = (paint[1] + (paint[4] - paint[1]) * mottle) * (f4(1) - green) + paint[7] * green
                     b = (paint[2] + (paint[5] - paint[2]) * mottle) * (f4(1) - green) + paint[8] * green

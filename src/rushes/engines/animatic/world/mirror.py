@@ -33,7 +33,9 @@ def _mirror(light: Plane, view: Plane, rough: float, t: float) -> None:
             px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
             x = view[0] + (px * view[COS] + view[SIN]) * d
             z = view[2] + (view[COS] - px * view[SIN]) * d
-            sway = np.sin(x * f4(0.31) + z * f4(0.83) + f4(t) * f4(1.5)) + f4(0.6) * np.sin(z * f4(2.1) - x * f4(0.7) - f4(t) * f4(2.3))
+            sway = np.sin(x * f4(0.31) + z * f4(0.83) + f4(t) * f4(1.5)) + f4(0.6) * np.sin(
+                z * f4(2.1) - x * f4(0.7) - f4(t) * f4(2.3)
+            )
             m = i4(horizon - below * (f4(1) + f4(0.34) * sway * shown))
             k = min(max(i + i4(sway * below * f4(0.05) * shown), i4(0)), i4(columns - 1))
             if m < 0 or m >= first or light[m, k, 3] >= FAR * f4(0.9) or light[m, k, 3] < d:

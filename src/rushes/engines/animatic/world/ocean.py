@@ -132,9 +132,24 @@ def draw_water(
             w01 = fu * (f4(1) - fv)
             w10 = (f4(1) - fu) * fv
             w11 = fu * fv
-            r = dome[iv, iu, 0] * w00 + dome[iv, iu + 1, 0] * w01 + dome[iv + 1, iu, 0] * w10 + dome[iv + 1, iu + 1, 0] * w11
-            g = dome[iv, iu, 1] * w00 + dome[iv, iu + 1, 1] * w01 + dome[iv + 1, iu, 1] * w10 + dome[iv + 1, iu + 1, 1] * w11
-            b = dome[iv, iu, 2] * w00 + dome[iv, iu + 1, 2] * w01 + dome[iv + 1, iu, 2] * w10 + dome[iv + 1, iu + 1, 2] * w11
+            r = (
+                dome[iv, iu, 0] * w00
+                + dome[iv, iu + 1, 0] * w01
+                + dome[iv + 1, iu, 0] * w10
+                + dome[iv + 1, iu + 1, 0] * w11
+            )
+            g = (
+                dome[iv, iu, 1] * w00
+                + dome[iv, iu + 1, 1] * w01
+                + dome[iv + 1, iu, 1] * w10
+                + dome[iv + 1, iu + 1, 1] * w11
+            )
+            b = (
+                dome[iv, iu, 2] * w00
+                + dome[iv, iu + 1, 2] * w01
+                + dome[iv + 1, iu, 2] * w10
+                + dome[iv + 1, iu + 1, 2] * w11
+            )
             # The sun's glitter: a narrow lobe that widens, and dims, as waves fall below the pixel.
             mu = rx * w[9] + ry * w[10] + rz * w[11]
             lobe = decay(max(f4(1) - mu, f4(0)) * f4(420) * sharp) * w[GLITTER] * sharp

@@ -24,7 +24,9 @@ class Planet:
         land = cloud_tile(seed + 3)
         clouds = cloud_tile(seed + 4)
         ground = np.clip((land - 0.55) * 14, 0, 1)[..., None]
-        base = np.asarray(colour(row["sea"])) * (1 - ground) + np.asarray(colour(row["land"])) * ground * (0.5 + land[..., None])
+        base = np.asarray(colour(row["sea"])) * (1 - ground) + np.asarray(colour(row["land"])) * ground * (
+            0.5 + land[..., None]
+        )
         white = np.clip((clouds - 0.62) * 3.0, 0, 0.9)[..., None]
         self._skin = np.asarray(base * (1 - white) + np.array([0.85, 0.88, 0.92]) * white, np.float32)
         self._air = np.asarray(colour(row["air"]), np.float32)
@@ -57,13 +59,23 @@ class Planet:
         side = self._skin.shape[0]
         u = ((np.arctan2(x, z + 1e-3) / np.pi + t * float(row["turn"]) / np.pi) * side * 0.5) % side
         v = (np.arcsin(np.clip(y + 0 * x, -1, 1)) / np.pi + 0.5) * (side - 1)
-        skin = cv2.remap(self._skin, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        skin = cv2.remap(
+            self._skin,
+            u.astype(np.float32),
+            v.astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_WRAP,
+        )
         facing = x * self._sun[0] + y * self._sun[1] - z * self._sun[2]
         day = np.clip(facing * 1.25 + 0.06, 0, 1)[..., None]
         rim = ((1 - z) ** 3)[..., None] * np.clip(facing + 0.35, 0, 1)[..., None]
         lit = skin * day * self._light * 0.55 + self._air * rim * 1.6
         cover = np.clip((1 - r) * radius + 0.5, 0, 1)[..., None]
-        halo = np.exp(-np.clip(r - 1, 0, 1) * 26)[..., None] * np.clip(facing + 0.4, 0, 1)[..., None] * (1 - cover)
+        halo = (
+            np.exp(-np.clip(r - 1, 0, 1) * 26)[..., None]
+            * np.clip(facing + 0.4, 0, 1)[..., None]
+            * (1 - cover)
+        )
         window = canvas.light[top:bottom, left:right]
         window[..., :3] += (lit - window[..., :3]) * cover + self._air * halo * 0.55
         window[..., 3] = np.where(cover[..., 0] > 0.5, FAR * 0.5, window[..., 3])

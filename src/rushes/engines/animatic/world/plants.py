@@ -106,7 +106,9 @@ def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
 class Plants:
     """The layer: all kinds of plants of a place."""
 
-    def __init__(self, kinds: Sequence[Kind], terrain: Terrain | None, light: Air, wind: float, seed: int) -> None:
+    def __init__(
+        self, kinds: Sequence[Kind], terrain: Terrain | None, light: Air, wind: float, seed: int
+    ) -> None:
         self._air = light
         self._wind = wind
         rng = np.random.default_rng(seed ^ 0x91A7)
@@ -114,14 +116,21 @@ class Plants:
         self._sprites = atlas(names)
         self._spans = spans(self._sprites)
         start = terrain.start if terrain else (0.0, 0.0)
-        columns = [self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count]
+        columns = [
+            self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count
+        ]
         self._plants = np.concatenate(columns) if columns else np.zeros((0, 10), np.float32)
 
     def guide(self, pose: Pose) -> Pose:
         return pose
 
     def _scatter(
-        self, kind: Kind, number: int, start: tuple[float, float], terrain: Terrain | None, rng: np.random.Generator
+        self,
+        kind: Kind,
+        number: int,
+        start: tuple[float, float],
+        terrain: Terrain | None,
+        rng: np.random.Generator,
     ) -> Plane:
         """Rows x, foot, z, sprite, height, width share, sway, r, g, b."""
         n = kind.count
@@ -133,7 +142,9 @@ class Plants:
         foot = terrain.ground(x, z) if terrain else np.zeros(n, np.float32)
         dry = foot > 0.3 if terrain and terrain.land.sea_level > -1e8 else np.ones(n, bool)
         height = kind.height * (1 + kind.vary * rng.uniform(-1, 1, n))
-        tone = (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + 0.16 * rng.uniform(-1, 1, (n, 3)))
+        tone = (
+            (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + 0.16 * rng.uniform(-1, 1, (n, 3)))
+        )
         sun, ambient = np.asarray(self._air.sunlight), np.asarray(self._air.ambient)
         # Sunlight comes in patches, and through leaves from behind.
         patch = 0.35 + 0.65 * (np.sin(x * 0.9 / kind.height) * np.sin(z * 0.7 / kind.height) > -0.1)
@@ -155,7 +166,9 @@ class Plants:
         focal = pose.zoom * min(canvas.width, canvas.height)
         size = plants[:, 4] / np.maximum(z, 0.1) * focal
         shown = (z > 0.5) & (seen[:, 0] + size / 2 > 0) & (seen[:, 0] - size / 2 < canvas.width)
-        shown &= (seen[:, 1] > 0) & (seen[:, 1] - size < canvas.height) & (size > 1.2) & (size < 6 * canvas.height)
+        shown &= (
+            (seen[:, 1] > 0) & (seen[:, 1] - size < canvas.height) & (size > 1.2) & (size < 6 * canvas.height)
+        )
         order = np.flatnonzero(shown)[np.argsort(-z[shown], kind="stable")]
         seen, size, z, plants = seen[order], size[order], z[order], plants[order]
         items = np.zeros((len(order), 15), np.float32)
@@ -188,5 +201,3 @@ def _pulled(paint: Colour, tint: Colour) -> Colour:
     level = sum(paint) / max(sum(tint), 1e-6)
     r, g, b = (0.25 * p + 0.75 * c * level * 1.5 for p, c in zip(paint, tint, strict=True))
     return r, g, b
-
-

@@ -42,7 +42,9 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, t
             z = view[2] + rz * d
             # How open each corner is: the product of the distances to the other faces.
             open_x = f4(1) - f4(0.5) * decay((half - abs(x)) * f4(1.6))
-            open_y = (f4(1) - f4(0.45) * decay(y * f4(1.8))) * (f4(1) - f4(0.35) * decay((high - y) * f4(1.8)))
+            open_y = (f4(1) - f4(0.45) * decay(y * f4(1.8))) * (
+                f4(1) - f4(0.35) * decay((high - y) * f4(1.8))
+            )
             open_z = f4(1) - f4(0.5) * decay((deep - z) * f4(1.6))
             tone = f4(1)
             face = 0
@@ -52,9 +54,15 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, t
                 wx = clamp(min(x - box[3], box[4] - x) / edge + f4(0.5), f4(0), f4(1))
                 wy = clamp(min(y - box[5], box[6] - y) / edge + f4(0.5), f4(0), f4(1))
                 bar = clamp((f4(0.03) - abs(x - (box[3] + box[4]) * f4(0.5))) / edge + f4(0.5), f4(0), f4(1))
-                cross = clamp((f4(0.03) - abs(y - (box[5] + box[6]) * f4(0.5))) / edge + f4(0.5), f4(0), f4(1))
+                cross = clamp(
+                    (f4(0.03) - abs(y - (box[5] + box[6]) * f4(0.5))) / edge + f4(0.5), f4(0), f4(1)
+                )
                 through = wx * wy * (f4(1) - max(bar, cross))
-                frame = clamp(min(min(x - box[3], box[4] - x), min(y - box[5], box[6] - y)) / f4(0.12) + f4(1), f4(0), f4(1))
+                frame = clamp(
+                    min(min(x - box[3], box[4] - x), min(y - box[5], box[6] - y)) / f4(0.12) + f4(1),
+                    f4(0),
+                    f4(1),
+                )
                 tone = open_x * open_y * (f4(1) + f4(0.35) * frame * (f4(1) - through))
             elif d == ty:
                 face = 1 if py < f4(0) else 2
@@ -63,7 +71,10 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, t
                 tone = open_y * open_z
             if box[8] > f4(0) and face == 0:
                 along = x if d == tz else z
-                fold = np.sin(along * box[8] * f4(6.2832) + f4(0.8) * np.sin(along * box[8] * f4(1.7) + f4(t) * f4(0.15)))
+                fold = np.sin(
+                    along * box[8] * f4(6.2832)
+                    + f4(0.8) * np.sin(along * box[8] * f4(1.7) + f4(t) * f4(0.15))
+                )
                 tone *= f4(0.5) + f4(0.5) * (f4(0.5) + f4(0.5) * fold)
             shine = f4(0)
             if face == 1:
@@ -79,15 +90,25 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, t
                 depth = deep - z
                 middle = (box[3] + box[4]) * f4(0.5)
                 wide = (box[4] - box[3]) * f4(0.5)
-                patch = smooth((wide - abs(x - middle - depth * f4(0.22))) * f4(2.5) + f4(0.5)) * smooth(depth * f4(0.7)) * smooth((f4(3.4) - depth) * f4(0.7))
+                patch = (
+                    smooth((wide - abs(x - middle - depth * f4(0.22))) * f4(2.5) + f4(0.5))
+                    * smooth(depth * f4(0.7))
+                    * smooth((f4(3.4) - depth) * f4(0.7))
+                )
                 ray_x = x + rx * depth / max(rz, f4(0.05))
                 ray_y = -py * depth / max(rz, f4(0.05))
-                inside = smooth((wide - abs(ray_x - middle)) * f4(3) + f4(0.5)) * smooth((ray_y - box[5]) * f4(3) + f4(0.5)) * smooth((box[6] - ray_y) * f4(3) + f4(0.5))
+                inside = (
+                    smooth((wide - abs(ray_x - middle)) * f4(3) + f4(0.5))
+                    * smooth((ray_y - box[5]) * f4(3) + f4(0.5))
+                    * smooth((box[6] - ray_y) * f4(3) + f4(0.5))
+                )
                 shine = patch * f4(0.55) * tone + inside * box[9] * (f4(0.6) + f4(0.4) * vein)
             fall = f4(1) / (f4(1) + f4(0.05) * (deep - z) * (deep - z))
             for c in range(3):
                 base = paint[c] if face == 0 else paint[3 + c] if face == 1 else paint[6 + c]
-                value = base * tone * (paint[12 + c] + paint[9 + c] * fall * f4(0.45)) + shine * paint[9 + c] * (base + f4(0.08))
+                value = base * tone * (paint[12 + c] + paint[9 + c] * fall * f4(0.45)) + shine * paint[
+                    9 + c
+                ] * (base + f4(0.08))
                 value += (light[j, i, c] - value) * through
                 if box[10] > f4(0):
                     # Beams from above, each a cone of lit dust that sways slowly.
@@ -101,10 +122,21 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, t
                         down = clamp((high - by) / high, f4(0), f4(1.1))
                         axis = hung + (aim - hung) * down
                         cone = f4(0.1) + f4(0.75) * down
-                        k = clamp(f4(1) - abs(bx - axis) / cone, f4(0), f4(1)) * clamp(by * f4(8) + f4(0.5), f4(0), f4(1))
+                        k = clamp(f4(1) - abs(bx - axis) / cone, f4(0), f4(1)) * clamp(
+                            by * f4(8) + f4(0.5), f4(0), f4(1)
+                        )
                         dust = f4(0.75) + f4(0.5) * tap(grain, bx * f4(30) + f4(t) * f4(4), by * f4(30))
                         tint = f4(1) if beam % 2 == 0 else paint[12 + c] * f4(2.5)
-                        value += k * k * (f4(1.1) - down * f4(0.75)) * box[10] * dust * paint[9 + c] * tint * f4(0.33)
+                        value += (
+                            k
+                            * k
+                            * (f4(1.1) - down * f4(0.75))
+                            * box[10]
+                            * dust
+                            * paint[9 + c]
+                            * tint
+                            * f4(0.33)
+                        )
                         if face == 1:
                             pool = decay(((x - aim) * (x - aim) + (z - zb) * (z - zb) * f4(1.6)) * f4(1.1))
                             value += pool * paint[9 + c] * tint * (base + f4(0.05)) * f4(1.6) * box[10]
@@ -117,7 +149,11 @@ class Room:
     """The layer. The camera stands inside; moves are kept inside as well."""
 
     def __init__(self, row: Mapping[str, Any], light: Air, dark: float, seed: int) -> None:
-        self._half, self._high, self._deep = float(row["width"]) / 2, float(row["height"]), float(row["depth"])
+        self._half, self._high, self._deep = (
+            float(row["width"]) / 2,
+            float(row["height"]),
+            float(row["depth"]),
+        )
         left, right, bottom, top = (float(v) for v in row["window"])
         self._box = np.array(
             [self._half, self._high, self._deep, left, right, bottom, top, float(row.get("boards", 6)),
@@ -130,7 +166,8 @@ class Room:
             outside = np.asarray(colour(row["spot"]))
             inside = lamps
         self._paint = np.array(
-            [*colour(row["wall"]), *colour(row["floor"]), *colour(row["ceiling"]), *outside, *inside], np.float32
+            [*colour(row["wall"]), *colour(row["floor"]), *colour(row["ceiling"]), *outside, *inside],
+            np.float32,
         )
         self._grain = cloud_tile(seed + 9)
 

@@ -43,8 +43,14 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
     if a[air.AURORA] > f4(0):
         # Curtains: a fold pattern stretched upwards, green below and violet above.
         q = f4(1) / (y + f4(0.22))
-        fold = tap(tile, (x * q * f4(0.16) + f4(0.012) * t) * f4(tile.shape[0]), (z * q * f4(0.05) + f4(0.3)) * f4(tile.shape[0]))
-        fine = tap(tile, (x * q * f4(0.9) - f4(0.02) * t) * f4(tile.shape[0]), z * q * f4(0.02) * f4(tile.shape[0]))
+        fold = tap(
+            tile,
+            (x * q * f4(0.16) + f4(0.012) * t) * f4(tile.shape[0]),
+            (z * q * f4(0.05) + f4(0.3)) * f4(tile.shape[0]),
+        )
+        fine = tap(
+            tile, (x * q * f4(0.9) - f4(0.02) * t) * f4(tile.shape[0]), z * q * f4(0.02) * f4(tile.shape[0])
+        )
         curtain = smooth((fold - f4(0.42)) * f4(2.6)) * (f4(0.55) + f4(0.45) * fine)
         curtain *= smooth(y * f4(3.2) - f4(0.12)) * decay(y * f4(2.4)) * a[air.AURORA]
         r += curtain * (f4(0.10) + f4(0.5) * y)
@@ -134,7 +140,9 @@ class Sky:
         draw_sky(canvas.dome, self._vector, self._vector, self._tile, f4(t), True)
         cv2.GaussianBlur(canvas.dome, (0, 0), 1.2, dst=canvas.dome, borderType=cv2.BORDER_REPLICATE)
         draw_sky(canvas.sky, pose.packed(w, h), self._vector, self._tile, f4(t), False)
-        cv2.resize(canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR)
+        cv2.resize(
+            canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR
+        )
         canvas.light[..., 3] = FAR
 
     def haze(self, canvas: Canvas, pose: Pose) -> Plane:

@@ -50,7 +50,9 @@ class _Sheet:
         cover = cv2.resize(self.cover, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         shade = cv2.resize(self.shade, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
         # The shade belongs to what is covered: spread it so that blurred edges do not darken.
-        shade = cv2.GaussianBlur(shade * cover, (0, 0), 1) / np.maximum(cv2.GaussianBlur(cover, (0, 0), 1), 0.02)
+        shade = cv2.GaussianBlur(shade * cover, (0, 0), 1) / np.maximum(
+            cv2.GaussianBlur(cover, (0, 0), 1), 0.02
+        )
         return np.stack([cover, shade], axis=2)
 
 
@@ -77,7 +79,13 @@ def _grass(sheet: _Sheet, rng: Random) -> None:
         x, h, bend = 0.5 + rng.normal() * 0.17, 0.28 + 0.62 * rng.random(), rng.normal() * 0.16
         width, light = 0.009 + 0.007 * rng.random(), 0.35 + 0.6 * rng.random()
         sheet.polygon(
-            [(x - width, 0), (x - width + bend * 0.3, h * 0.6), (x + bend, h), (x + width + bend * 0.3, h * 0.6), (x + width, 0)],
+            [
+                (x - width, 0),
+                (x - width + bend * 0.3, h * 0.6),
+                (x + bend, h),
+                (x + width + bend * 0.3, h * 0.6),
+                (x + width, 0),
+            ],
             light,
         )
 
@@ -88,11 +96,15 @@ def _flower(sheet: _Sheet, rng: Random) -> None:
         sheet.polygon([(x - 0.006, 0), (x + bend, h), (x + 0.006, 0)], 0.3)
         size = 0.045 + 0.03 * rng.random()
         for petal in range(6):
-            sheet.leaf(x + bend, h, petal * math.pi / 3 + rng.random(), size, size * 0.4, 0.8 + 0.2 * rng.random())
+            sheet.leaf(
+                x + bend, h, petal * math.pi / 3 + rng.random(), size, size * 0.4, 0.8 + 0.2 * rng.random()
+            )
         sheet.leaf(x + bend - 0.012, h, 0, 0.024, 0.012, 0.55)
 
 
-def _clump(sheet: _Sheet, rng: Random, x: float, y: float, radius: float, count: int, squash: float = 0.85) -> None:
+def _clump(
+    sheet: _Sheet, rng: Random, x: float, y: float, radius: float, count: int, squash: float = 0.85
+) -> None:
     """Leaves gathered to a ball, darker below and inside, lighter on top."""
     for _ in range(count):
         turn, out = rng.random() * 2 * math.pi, math.sqrt(rng.random())
@@ -128,7 +140,14 @@ def _conifer(sheet: _Sheet, rng: Random) -> None:
             light = 0.3 + 0.25 * u + 0.25 * rng.random() + 0.1 * side
             length = reach * (0.5 + 0.5 * abs(side)) * (0.85 + 0.3 * rng.random())
             turn = -0.42 if side > 0 else math.pi + 0.42
-            sheet.leaf(0.5 + side * reach * 0.25, y + 0.01, turn + rng.normal() * 0.12, length, 0.022 * (1.2 - u), light)
+            sheet.leaf(
+                0.5 + side * reach * 0.25,
+                y + 0.01,
+                turn + rng.normal() * 0.12,
+                length,
+                0.022 * (1.2 - u),
+                light,
+            )
 
 
 def _palm(sheet: _Sheet, rng: Random) -> None:
@@ -154,7 +173,10 @@ def _bamboo(sheet: _Sheet, rng: Random) -> None:
         for joint in range(9):
             a, b = joint / 9, (joint + 0.94) / 9
             xa, xb = x + bend * a * a, x + bend * b * b
-            sheet.polygon([(xa - width, a), (xb - width, b), (xb + width, b), (xa + width, a)], 0.55 + 0.15 * rng.random())
+            sheet.polygon(
+                [(xa - width, a), (xb - width, b), (xb + width, b), (xa + width, a)],
+                0.55 + 0.15 * rng.random(),
+            )
             if joint > 3:
                 for _ in range(9):
                     turn = rng.choice([-0.5, math.pi + 0.5]) + rng.normal() * 0.4

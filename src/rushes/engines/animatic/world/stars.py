@@ -38,7 +38,13 @@ class Stars:
             return np.zeros((0, 9), np.float32)
         eye = np.array([pose.x, pose.y, pose.z], np.float32)
         seen = pose.project(self._at * FAR * 0.1 + eye, width, height)
-        inside = (seen[:, 2] > 0) & (seen[:, 0] >= 0) & (seen[:, 0] < width) & (seen[:, 1] >= 0) & (seen[:, 1] < height)
+        inside = (
+            (seen[:, 2] > 0)
+            & (seen[:, 0] >= 0)
+            & (seen[:, 0] < width)
+            & (seen[:, 1] >= 0)
+            & (seen[:, 1] < height)
+        )
         at = seen[inside]
         column = (at[:, 0] * canvas.width / width).astype(int)
         row = (at[:, 1] * canvas.height / height).astype(int)
@@ -63,7 +69,9 @@ class Stars:
         if not self._air.moon:
             return
         eye = np.array([[pose.x, pose.y, pose.z]], np.float32)
-        seen = pose.project(np.array([self._air.sun], np.float32) * FAR * 0.1 + eye, canvas.width, canvas.height)[0]
+        seen = pose.project(
+            np.array([self._air.sun], np.float32) * FAR * 0.1 + eye, canvas.width, canvas.height
+        )[0]
         radius = MOON_RADIUS * pose.zoom * min(canvas.width, canvas.height)
         if seen[2] <= 0:
             return

@@ -100,8 +100,12 @@ class Terrain:
             self._heights -= np.float32(land.sea_level)
         if land.shore:
             # Land rises to the left of the middle and falls to the right of it, gently at the water's edge.
-            across = (np.arange(land.size, dtype=np.float32) - land.size / 2) * np.float32(land.cell * land.shore)
-            self._heights -= across[None] + np.float32(0.25 * land.height) * np.tanh(across / (0.2 * land.height))[None]
+            across = (np.arange(land.size, dtype=np.float32) - land.size / 2) * np.float32(
+                land.cell * land.shore
+            )
+            self._heights -= (
+                across[None] + np.float32(0.25 * land.height) * np.tanh(across / (0.2 * land.height))[None]
+            )
         if land.river:
             # A winding bed, from whose middle the banks rise.
             away = np.arange(land.size, dtype=np.float32) * np.float32(land.cell)
@@ -109,18 +113,33 @@ class Terrain:
             across = np.abs(away[None] - middle[:, None]) - np.float32(land.river)
             self._heights += np.float32(0.2 * land.height) * np.tanh(across / (1.5 * land.river))
             self._heights -= np.maximum(-across, 0) * np.float32(0.1)
-        small = cv2.resize(self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA)
-        around = cv2.resize(cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR)
+        small = cv2.resize(
+            self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA
+        )
+        around = cv2.resize(
+            cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR
+        )
         rng = np.random.default_rng(seed)
         self._grain = _grain(rng)
         self._lit: Plane = np.zeros((land.size, land.size, 4), np.float32)
-        lines = [land.height, land.snowline, land.treeline, land.cell, land.relief, land.snow_slope, land.grass_slope]
-        light_land(self._lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32))
+        lines = [
+            land.height,
+            land.snowline,
+            land.treeline,
+            land.cell,
+            land.relief,
+            land.snow_slope,
+            land.grass_slope,
+        ]
+        light_land(
+            self._lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32)
+        )
         # Without this a sharp crest, lit on one side, shows the texels it runs across.
         cv2.GaussianBlur(self._lit, (0, 0), 0.8, dst=self._lit)
         self._far = cv2.resize(self._lit, (land.size // 4, land.size // 4), interpolation=cv2.INTER_AREA)
         self._paint = np.array(
-            [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun], np.float32
+            [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun],
+            np.float32,
         )
         peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
         self._floor = cv2.GaussianBlur(peaks, (0, 0), 6)

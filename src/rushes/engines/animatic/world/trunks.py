@@ -66,7 +66,11 @@ def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, 
             for j in range(0, foot):
                 high = (horizon - f4(j)) * step + view[1] - trunks[k, 3]
                 up = max(high, f4(0))
-                thick = radius * (f4(1) + f4(0.9) * decay(up / (radius * f4(1.1)))) * max(f4(1) - f4(0.007) * high, f4(0.35))
+                thick = (
+                    radius
+                    * (f4(1) + f4(0.9) * decay(up / (radius * f4(1.1))))
+                    * max(f4(1) - f4(0.007) * high, f4(0.35))
+                )
                 e = (sx * z - x - trunks[k, 4] * high) / thick
                 ae = abs(e)
                 if ae >= f4(1) or upright[i, j, 3] < z - radius:
@@ -91,7 +95,9 @@ def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, 
                 moss = decay(up * f4(0.8)) * fine
                 for c in range(3):
                     paint = lamp[9 + c] + (lamp[12 + c] - lamp[9 + c]) * moss
-                    value = tone * paint * (lamp[3 + c] * sun + lamp[6 + c] * open_sky) + rim * lamp[3 + c] * f4(0.07) * (f4(0.3) + tone)
+                    value = tone * paint * (lamp[3 + c] * sun + lamp[6 + c] * open_sky) + rim * lamp[
+                        3 + c
+                    ] * f4(0.07) * (f4(0.3) + tone)
                     value = value * clear + haze[i, c] * (f4(1) - clear)
                     upright[i, j, c] += (value - upright[i, j, c]) * edge
                 if edge > f4(0.5):
@@ -112,7 +118,10 @@ class Trunks:
             radius = thickness * float(rng.choice([0.4, 0.6, 0.85, 1.2, 1.6])) * rng.uniform(0.8, 1.2)
             if abs(x - 0.05 * z) < lane + radius or (z < 9 and radius > thickness):
                 continue
-            if any((x - px) ** 2 + (z - pz) ** 2 < (radius + pr + float(row["gap"])) ** 2 for px, pz, pr in placed):
+            if any(
+                (x - px) ** 2 + (z - pz) ** 2 < (radius + pr + float(row["gap"])) ** 2
+                for px, pz, pr in placed
+            ):
                 continue
             placed.append((x, z, radius))
             if len(placed) >= int(row["count"]):
@@ -127,14 +136,24 @@ class Trunks:
         ).astype(np.float32)  # fmt: skip
         self._bark = _bark(rng)
         self._lamp = np.array(
-            [*light.sun, *light.sunlight, *light.ambient, *colour(row["bark"]), *colour(row["moss"]), light.fog], np.float32
+            [
+                *light.sun,
+                *light.sunlight,
+                *light.ambient,
+                *colour(row["bark"]),
+                *colour(row["moss"]),
+                light.fog,
+            ],
+            np.float32,
         )
 
     def guide(self, pose: Pose) -> Pose:
         return pose
 
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
-        z = (self._trunks[:, 0] - pose.x) * np.sin(pose.yaw) + (self._trunks[:, 1] - pose.z) * np.cos(pose.yaw)
+        z = (self._trunks[:, 0] - pose.x) * np.sin(pose.yaw) + (self._trunks[:, 1] - pose.z) * np.cos(
+            pose.yaw
+        )
         nearest = np.ascontiguousarray(self._trunks[np.argsort(z, kind="stable")])
         upright = cv2.transpose(canvas.light)
         _cast(upright, nearest, self._bark, haze, pose.packed(canvas.width, canvas.height), self._lamp)
