@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rushes.cli.limits import FLAGS
 from rushes.core.errors import BadOutput
 from rushes.core.keys import parse_key
 from rushes.service import Ask
@@ -95,3 +96,8 @@ def test_usage_and_a_retry_without_a_server(rushes: Rushes, data: Path) -> None:
         assert (new.owner, new.retry_of, new.shot) == ("ann", request.id, request.shot)
     (row,) = rushes("keys", "usage", "ann").stdout.splitlines()[1:]
     assert row.split() == ["ann", "0.0", "s", "0.0", "s", "1", "0", "0", "1", "0"]
+
+
+def test_the_page_names_every_flag() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "limits.md").read_text()
+    assert [flag.name for flag in FLAGS if f"--{flag.name} " not in page] == []

@@ -23,6 +23,12 @@ def test_show_tells_where_it_stands(rushes: Rushes, server: Loopback) -> None:
     assert rushes("show", "r1").stdout.splitlines()[0] == f"{server.url}/files/r1.mp4"
 
 
+def test_show_tells_place_and_time(rushes: Rushes, server: Loopback) -> None:
+    submit(rushes)
+    server.script = ({"position": 3, "eta": 41.5, "eta_error": 6.2},)
+    assert rushes("show", "r1").stdout.splitlines()[1:] == ["position    3", "ready in    42 s ± 6 s"]
+
+
 def test_show_waits(rushes: Rushes, server: Loopback) -> None:
     submit(rushes)
     told = json.loads(rushes("show", "r1", "--wait", "--json").stdout)

@@ -100,6 +100,11 @@ def print_result(view: RequestView, path: Path | None = None) -> None:
     outcome = view.outcome
     if outcome is None:
         console.print(f"{view.id} {doing(view)}", markup=False)
+        if view.position is not None:
+            console.print(f"position    {view.position}")
+        if view.eta is not None:
+            error = "" if view.eta_error is None else f" ± {view.eta_error:.0f} s"
+            console.print(f"ready in    {view.eta:.0f} s{error}")
         if view.progress is not None:
             console.print(f"progress    {view.progress:.0%}")
         if view.error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeAlias, TypeVar
 
-from rushes.core.errors import BadReply, RushesError
+from rushes.core.errors import BadReply, KeyInUse, RushesError
 from rushes.dialects.base import (
     Accepted,
     Call,
@@ -35,7 +35,6 @@ PATIENCE = 60.0
 """Seconds that a flow goes on repeating a call that finds nobody, or a server that asks to come later."""
 TRANSIENT = frozenset({429, 502, 503, 504})
 IN_USE = 409
-"""The answer to a repeated submit whose first try, broken off on its way back, is still being written."""
 
 
 class Unreachable(RushesError):
@@ -88,7 +87,7 @@ class Flows:
         """`key` makes the call safe to repeat: however often it arrives, it makes one request."""
         urgency = {} if priority is None else {"x-priority": str(priority)}
         send = Send(self._dialect.write(call), {"idempotency-key": key, **urgency})
-        reply = yield from self._ask(send, TRANSIENT | {IN_USE})
+        reply = yield from self._ask(send, self._in_use)
         return self._read(call, reply, Accepted).request
 
     def watch(self, request_id: str, within: float | None = None) -> Flow[RequestView]:
@@ -119,8 +118,12 @@ class Flows:
         if reply.status >= 300:
             raise self._dialect.read_error(reply)
 
-    def _ask(self, send: Send, again: frozenset[int] = TRANSIENT) -> Flow[WireReply]:
-        """Repeat the call while the server is away or answers with a status of `again`, for `patience` seconds of
+    def _in_use(self, reply: WireReply) -> bool:
+        """The first try of a submit, broken off on its way back, is still being written."""
+        return reply.status == IN_USE and isinstance(self._dialect.read_error(reply), KeyInUse)
+
+    def _ask(self, send: Send, again: Callable[[WireReply], bool] = lambda _: False) -> Flow[WireReply]:
+        """Repeat the call while the server is away, or its answer is transient or to be asked `again`, for `patience` seconds of
         pauses, at most `LATEST` each unless Retry-After says more. Then the last answer is the answer, and the last
         `Unreachable` is raised. A server that never answered yet is likely a wrong address: no patience for it."""
         waited, pause = 0.0, SOONEST
@@ -133,7 +136,8 @@ class Flows:
             else:
                 self._met = True
                 pause = max(pause, retry_after(reply))
-                if reply.status not in again or waited + pause > self._patience:
+                repeat = reply.status in TRANSIENT or again(reply)
+                if not repeat or waited + pause > self._patience:
                     return reply
             yield Pause(pause)
             waited += pause
