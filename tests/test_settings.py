@@ -83,13 +83,26 @@ def test_empty_variable_is_not_set() -> None:
         ("x264_preset", "quick"),
         ("x264_crf", "52"),
         ("log_level", "loud"),
+        ("metrics", "everybody"),
+        ("metrics_key", "short"),
+        ("trusted_proxies", "10.0.0.0/40"),
+        ("trusted_proxies", "my-proxy"),
+        ("allowed_hosts", "https://video.example.org"),
+        ("allowed_hosts", "video.example.org:8443"),
+        ("allowed_hosts", "*"),
+        ("cors_origins", "app.example.org"),
+        ("cors_origins", "https://app.example.org/"),
+        ("otel_endpoint", "127.0.0.1:4318"),
+        ("min_free", "0"),
     ],
 )
 def test_a_wrong_value_is_named_with_its_source_and_what_is_allowed(name: str, text: str) -> None:
     error = refused(environ={variable(name): text})
     assert f"{name} (from {variable(name)})" in str(error)
     assert allowed(Settings.model_fields[name]) in error.advice
-    assert (repr(text) in str(error)) is (name != "api_key"), "every value is shown, but not a secret"
+    assert (repr(text) in str(error)) is (name not in ("api_key", "metrics_key")), (
+        "every value is shown, but not a secret"
+    )
 
 
 def test_the_source_may_be_flag_or_file() -> None:
