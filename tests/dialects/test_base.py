@@ -9,7 +9,7 @@ from rushes.core.errors import EngineError, Unauthorised, UnknownRequest
 from rushes.core.request import Outcome, Phase, Request, Status
 from rushes.core.shot import Shot
 from rushes.dialects import wire
-from rushes.dialects.base import ModelInfo, OutcomeView, RequestView, WireReply
+from rushes.dialects.base import Accepted, ModelInfo, OutcomeView, RequestView, WireReply
 from tests.cards import catalogue
 
 
@@ -98,3 +98,18 @@ def test_our_own_troubles_are_no_business_of_the_clients() -> None:
     assert wire.sentence(EngineError("CUDA died at 0x7f")) == "internal error"
     assert wire.sentence(UnknownRequest("1")) == "request not found"
     assert wire.sentence(Unauthorised()).startswith("This request requires a valid API key. Send ")
+
+
+def test_a_cancelled_request_says_by_whom() -> None:
+    view = RequestView.of(request(status=Status.CANCELLED, cancel_reason="cancelled by an operator"), link)
+    assert view.error == "cancelled by an operator"
+
+
+def test_a_receipt_tells_the_beginning_whatever_came_since() -> None:
+    view = RequestView.of(
+        request(status=Status.FAILED, error="black", queued_at=2.0, updated_at=9.0, retry_of="0"), link
+    )
+    receipt = Accepted.first(view).request
+    assert receipt == RequestView(
+        id="1", status=Status.QUEUED, model="Kling-V2-6", queued_at=2.0, updated_at=2.0, retry_of="0"
+    )

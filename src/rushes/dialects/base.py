@@ -207,7 +207,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
             eta=forecast.eta,
             eta_error=forecast.error,
             outcome=None if request.outcome is None else OutcomeView.of(request.outcome, link),
-            error=request.error,
+            error=request.error or request.cancel_reason or None,
             error_name=request.error_name,
             warnings=warnings,
             expired=request.expired_at is not None,

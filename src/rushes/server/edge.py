@@ -40,7 +40,13 @@ def edge(door: Door, open_paths: Collection[str]) -> list[Middleware]:
                 CORSMiddleware,
                 allow_origins=door.origins,
                 allow_methods=("GET", "HEAD", "POST", "PUT", "DELETE"),
-                allow_headers=("authorization", "content-type", "idempotency-key", "last-event-id"),
+                allow_headers=(
+                    "authorization",
+                    "content-type",
+                    "idempotency-key",
+                    "x-priority",
+                    "last-event-id",
+                ),
                 expose_headers=("x-request-id", "retry-after"),
             )
         )
