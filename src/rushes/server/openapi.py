@@ -69,11 +69,9 @@ def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, An
                 dialect, route, shapes.bodies.get(route.kind), shapes.queries.get(route.kind, [])
             )
             operation["responses"] = {
-                "200": _answer(
-                    "Done",
-                    shapes.replies[route.kind],
-                    "text/event-stream" if route.kind is Events else "application/json",
-                ),
+                "200": _stream(shapes.replies[route.kind])
+                if route.kind is Events
+                else _answer("Done", shapes.replies[route.kind]),
                 "default": _answer("Refused", shapes.error),
             }
             paths.setdefault(route.path.replace(":path}", "}"), {})[route.method.lower()] = operation
@@ -132,6 +130,20 @@ def _operation(
 
 def _answer(description: str, schema: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
     return {"description": description, "content": {media: {"schema": schema}}}
+
+
+def _stream(state: dict[str, Any]) -> dict[str, Any]:
+    """Server-sent events, the schema being that of one."""
+    event = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string", "description": "The request's revision."},
+            "event": {"enum": ["state", "end"]},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": state},
+        },
+        "required": ["id", "event", "data"],
+    }
+    return _answer("The state at once, and at every change until the end", event, "text/event-stream")
 
 
 def _name(card: Card) -> str:
