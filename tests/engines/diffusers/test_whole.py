@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,28 +31,10 @@ def write_card(folder: Path, options: dict[str, Any], model: str = MODEL) -> Pat
 
 @contextmanager
 def served(home: Path, options: dict[str, Any], model: str = MODEL) -> Iterator[Server]:
-    with serve(home / "data", cards=write_card(home / "cards", options, model)) as server:
+    """Encoding is as quick as it can be: what a model of random weights makes is noise, the hardest there is."""
+    cards = write_card(home / "cards", options, model)
+    with serve(home / "data", cards=cards, x264_preset="ultrafast") as server:
         yield server
-
-
-BARE = """
-import json, sys, time, torch
-from diffusers import LTX2Pipeline
-from diffusers.utils import encode_video
-folder, width, height, frames, steps, path = sys.argv[1], *map(int, sys.argv[2:6]), sys.argv[6]
-pipe = LTX2Pipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
-pipe.set_progress_bar_config(disable=True)
-started = time.perf_counter()
-made = pipe(
-    prompt="waves on a beach", negative_prompt="", width=width, height=height, num_frames=frames, frame_rate=24.0,
-    num_inference_steps=steps, guidance_scale=5.0, audio_guidance_scale=7.0, spatio_temporal_guidance_blocks=[1],
-    max_sequence_length=64, generator=torch.Generator().manual_seed(5), output_type="np",
-)
-called = time.perf_counter() - started
-video = torch.from_numpy((made.frames * 255).round().astype("uint8"))
-encode_video(video[0], fps=24, audio=made.audio[0].float().cpu(), audio_sample_rate=24000, output_path=path)
-print(json.dumps([called, time.perf_counter() - started]))
-"""
 
 
 @pytest.mark.full
@@ -72,9 +51,7 @@ def test_five_seconds_of_720p_with_stereo_sound_over_http(studio: Studio, tmp_pa
         "aspect_ratio": "16:9",
     }
     with served(tmp_path, options) as server:
-        submitted = time.monotonic()
         record = server.ended(server.submit(payload), within=400)
-        took = time.monotonic() - submitted
         assert record["status"] == "success", record
         outcome = record["outcome"]
         video = server.fetch(outcome["video_url"]).content
@@ -88,25 +65,6 @@ def test_five_seconds_of_720p_with_stereo_sound_over_http(studio: Studio, tmp_pa
         first, *_, last = (frame.to_ndarray(format="rgb24") for frame in container.decode(picture))
     assert first.std() > 2, "it is blank"
     assert np.abs(first.astype(int) - last).mean() > 0.5, "it is frozen"
-    bare = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            BARE,
-            options["weights"],
-            "1280",
-            "736",
-            "121",
-            "2",
-            str(tmp_path / "bare.mp4"),
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    called, written = json.loads(bare.stdout.splitlines()[-1])
-    print(f"whole product with load {took:.1f} s; bare call {called:.1f} s, with its MP4 {written:.1f} s")
-    print(f"whole product over bare call with MP4: {took / written:.2f}")
 
 
 def test_a_studio_that_is_killed_costs_an_attempt_and_not_the_request(studio: Studio, tmp_path: Path) -> None:

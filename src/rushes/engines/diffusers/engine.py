@@ -57,6 +57,11 @@ class DiffusersEngine:
         return {self.recipe.name: own, **({other: self._models / read_recipe(other).name} if other else {})}
 
     @property
+    def pipelines(self) -> list[Any]:
+        """What is loaded, for those who measure."""
+        return list(self._loaded.pipelines)
+
+    @property
     def placement(self) -> str:
         """Where it lies, once it is loaded."""
         return str(self._loaded.placement)
@@ -100,9 +105,6 @@ class DiffusersEngine:
         )
 
     def load(self, control: Control) -> None:
-        from rushes.engines.diffusers.eta import measure_rate
-        from rushes.engines.diffusers.preview import Preview
-
         loading.require_libraries()
         for name, folder in self.folders.items():  # before anything heavy: what is wrong with the files
             read_weights(read_recipe(name) if name != self.recipe.name else self.recipe, folder)
@@ -113,10 +115,25 @@ class DiffusersEngine:
             self._loaded = self._try_load(device.name, rung, control)
             if self._loaded is None:
                 rung = self._next_rung(rung, device.name)
-        self._rate = measure_rate(device.name)
-        pipe = self._loaded.text or self._loaded.image
-        self._preview = Preview(pipe, device.name) if self._loaded.placement.offload == "none" else None
-        self._measured = self._measure(device.name)
+        self._settle()
+
+    def adopt(self, pipe: Any) -> None:
+        """Become ready with a pipeline that is in memory already, instead of `load`: for measurements."""
+        loading.require_libraries()
+        device = machine.best_device(self._device)
+        self._loaded = loading.adopt(self.recipe, pipe, device.name, self._choose(device))
+        self._settle()
+
+    def _settle(self) -> None:
+        """What is worked out once of what was loaded."""
+        from rushes.engines.diffusers.eta import measure_rate
+        from rushes.engines.diffusers.preview import Preview
+
+        loaded = self._loaded
+        self._rate = measure_rate(loaded.device)
+        resident = loaded.placement.offload == "none"  # elsewhere the VAE comes and goes with its turn
+        self._preview = Preview(loaded.text or loaded.image, loaded.device) if resident else None
+        self._measured = self._measure(loaded.device)
 
     def render(
         self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path

@@ -102,11 +102,24 @@ def load(
     _place(made, placement)
     control.progress(Phase.LOAD, 0.9, "checking the weights")
     _check_finite(made, control)
-    made.guard.watch(made.components())
-    for one in made.pipelines:
-        one.progress_bar = lambda *_, total=0, guard=made.guard, **__: guard.steps(total)
+    _watch(made)
     made.seconds = time.monotonic() - started
     return made
+
+
+def adopt(recipe: Recipe, pipe: Any, device: str, placement: Placement) -> Loaded:
+    """The same over a pipeline that is in memory already, such as one of random weights to measure speed with."""
+    made = Loaded(recipe, device, placement)
+    _seat(made, pipe, recipe)
+    _place(made, placement)
+    _watch(made)
+    return made
+
+
+def _watch(made: Loaded) -> None:
+    made.guard.watch(made.components())
+    for pipe in made.pipelines:
+        pipe.progress_bar = lambda *_, total=0, **__: made.guard.steps(total)
 
 
 def _seat(made: Loaded, pipe: Any, recipe: Recipe) -> None:
