@@ -11,6 +11,8 @@ from bench.rows import ROWS
 
 PAGE = ROOT / "docs" / "performance.md"
 REMARKS = Path(__file__).parent / "remarks.md"
+GPU = Path(__file__).parent / "gpu.md"
+"""Kept by `python -m bench.gpu`, which needs a machine that has one."""
 
 
 def main() -> None:
@@ -27,7 +29,7 @@ def main() -> None:
         figures += ROWS[name]()
     show(figures)
     if chosen.write:
-        PAGE.write_text(page(figures, REMARKS.read_text()))
+        PAGE.write_text(page(figures, f"{REMARKS.read_text().rstrip()}\n\n{GPU.read_text()}"))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from rushes.engines.diffusers.levers import transformers
 from rushes.engines.diffusers.recipe import Levers, Recipe
 from rushes.media.encode import write_video
 
+SECTION = Path(__file__).with_name("gpu.md")
+"""What `python -m bench` puts under its own table."""
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
 HEADS = (
@@ -324,8 +326,8 @@ def table(rows: list[tuple[str, ...]], device: str) -> str:
     return head + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write(text: str, page: Path = PAGE) -> None:
-    """Put the table between the marks. Raises `ValueError` for a page without them."""
+def write(text: str, page: Path) -> None:
+    """Put the table between the page's marks. Raises `ValueError` for a page without them."""
     before, rest = page.read_text("utf-8").split(BEGIN)
     _, after = rest.split(END)
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
@@ -357,7 +359,8 @@ def main(words: list[str] | None = None) -> str:
             rows.append(row)
     text = table(rows, device)
     if chosen.write and not chosen.tiny:
-        write(text)
+        for page in (SECTION, PAGE):
+            write(text, page)
     return text
 
 
