@@ -104,6 +104,9 @@ class SceneFilm:
         self._sky.draw(canvas, pose, t)
         self._stars.moon(canvas, pose)
         haze = self._sky.haze(canvas, pose) * self._tint
+        if veil := float(scene.ground.get("veil", 0.0)):
+            # Under trees there is no open sky: what is seen of it has come through leaves and damp air.
+            canvas.light[..., :3] += (haze - canvas.light[..., :3]) * np.float32(veil)
         for layer in self._layers:
             layer.draw(canvas, pose, t, haze)
         self._troupe.draw(canvas, pose, t, haze)

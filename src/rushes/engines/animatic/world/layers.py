@@ -45,7 +45,7 @@ def _terrain(scene: Scene, row: Mapping[str, Any], rows: int) -> Terrain:
     # A map finer than the picture would only cost time.
     coarser = 1 if rows >= 360 else 2 if rows >= 180 else 4
     snowfall = 1.0 if scene.weather.snow else 0.0
-    return Terrain(Land.from_row(row, snowfall, coarser), scene.air, scene.seed)
+    return Terrain(Land.from_row(row, snowfall, coarser), scene.air, scene.path.base.y, scene.seed)
 
 
 def _plants(scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None) -> Plants:

@@ -272,7 +272,7 @@ def walk_land(
                     rise = min(rise, f4(0.5) * max(older - newer, top - newer))
                     crest = free - rise
                     for j in range(max(i4(np.floor(crest)), i4(0)), min(i4(np.ceil(free)), i4(rows))):
-                        cover = min(f4(j + 1) - crest, f4(1)) * min(max(free - f4(j), f4(0)), f4(1))
+                        cover = min(f4(j + 1) - crest, f4(1))
                         upright[i, j, 0] += (pr - upright[i, j, 0]) * cover
                         upright[i, j, 1] += (pg - upright[i, j, 1]) * cover
                         upright[i, j, 2] += (pb - upright[i, j, 2]) * cover

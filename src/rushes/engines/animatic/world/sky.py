@@ -156,4 +156,7 @@ class Sky:
         u = ((np.sin(yaw) * radius + 1) * 0.5 * size - 0.5).astype(np.float32)
         v = ((np.cos(yaw) * radius + 1) * 0.5 * size - 0.5).astype(np.float32)
         samples = cv2.remap(canvas.dome, u[None], v[None], cv2.INTER_LINEAR)[0, :, :3]
-        return np.ascontiguousarray(cv2.blur(samples[None], (canvas.width // 12 | 1, 1))[0])
+        # Air scatters widely: the sun itself must not stand in the haze as a pillar of light.
+        samples = np.minimum(samples, 1.35 * np.median(samples, axis=0))
+        wide = cv2.blur(samples[None], (canvas.width // 5 | 1, 1), borderType=cv2.BORDER_REPLICATE)
+        return np.ascontiguousarray(wide[0], dtype=np.float32)

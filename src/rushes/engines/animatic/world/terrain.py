@@ -89,7 +89,7 @@ class Land:
 class Terrain:
     """The layer: land under the camera and to the horizon."""
 
-    def __init__(self, land: Land, light: Air, seed: int) -> None:
+    def __init__(self, land: Land, light: Air, eye: float, seed: int) -> None:
         self.land = land
         heights = np.zeros((land.size, land.size), np.float32)
         raise_land(heights, f4(land.scale / land.size), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF))
@@ -143,7 +143,7 @@ class Terrain:
         )
         peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
         self._floor = cv2.GaussianBlur(peaks, (0, 0), 6)
-        self._start = self._vantage(small, rng)
+        self._start = self._vantage(small, eye, rng)
         self._fog = light.fog
 
     def guide(self, pose: Pose) -> Pose:
@@ -188,11 +188,11 @@ class Terrain:
         walk_land(upright, self._heights, self._lit, self._far, self._grain, haze, view, self._paint, numbers)
         cv2.transpose(upright, dst=canvas.light)
 
-    def _vantage(self, small: Plane, rng: np.random.Generator) -> tuple[float, float]:
-        """A place to start from whose skyline is well up and uneven: the best of two dozen."""
+    def _vantage(self, small: Plane, eye_height: float, rng: np.random.Generator) -> tuple[float, float]:
+        """A place to start from whose skyline is well up and uneven: the best of five dozen."""
         n = small.shape[0]
         step = self.land.cell * COARSE
-        distances = np.arange(6, n // 3)
+        distances = np.arange(2, n // 3)
         best, where = -1e9, (n / 2, n / 3)
         if self.land.shore:
             # On the line where the ground leaves the water.
@@ -202,14 +202,22 @@ class Terrain:
         if self.land.river:
             z = rng.uniform(0.12, 0.3) * n * step
             return n * step / 2 + 1.4 * self.land.river * float(np.sin(z / (5.5 * self.land.river))), z
-        for _ in range(24):
+        wet = self.land.sea_level > -1e8
+        # Away from the map's middle a ray would soon meet the mirrored land.
+        angles = np.linspace(-0.6, 0.6, 13)
+        for _ in range(60):
             x, z = rng.uniform(0.3, 0.7) * n, rng.uniform(0.12, 0.4) * n
-            eye = float(self._floor[int(z), int(x)]) + 0.05 * self.land.height
-            angles = np.linspace(-0.6, 0.6, 13)
-            columns = (x + np.sin(angles)[:, None] * distances[None]).astype(int) % n
-            rows = (z + np.cos(angles)[:, None] * distances[None]).astype(int) % n
-            skyline = ((small[rows, columns] - eye) / (distances * step)).max(axis=1)
-            score = -abs(float(skyline.mean()) - 0.07) + 0.6 * float(skyline.std())
+            eye = max(float(self._floor[int(z), int(x)]), 0.0 if wet else -1e9) + eye_height
+            columns = np.clip(x + np.sin(angles)[:, None] * distances[None], 0, n - 1).astype(int)
+            rows = np.clip(z + np.cos(angles)[:, None] * distances[None], 0, n - 1).astype(int)
+            along = small[rows, columns]
+            slopes = (along - eye) / (distances * step)
+            skyline = slopes.max(axis=1)
+            # A skyline that is well up and uneven, no wall in front, and water ahead where there is any.
+            score = -abs(float(skyline.mean()) - 0.09) + 0.6 * float(skyline.std())
+            score -= 2.0 * max(float(slopes[:, : n // 16].max()) - 0.12, 0.0)
+            if wet:
+                score += 0.5 * float((along[:, : n // 10] < 0).mean())
             if score > best:
                 best, where = score, (x, z)
         return where[0] * step, where[1] * step
