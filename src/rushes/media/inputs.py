@@ -172,13 +172,18 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         image = image.point(lambda value: value * (1 / 256)).convert("L")
         image.info.pop("transparency", None)
     mode = "CMYK" if image.mode == "CMYK" else "L" if image.mode in _GREY_MODES else "RGB"
-    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
-    picture = _through_profile(image.convert(mode), profile).convert("RGB")
+    alpha = _as(image, "RGBA").getchannel("A") if image.has_transparency_data else None
+    picture = _as(_through_profile(_as(image, mode), profile), "RGB")
     if alpha is None:
         return picture
     white = Image.new("RGB", picture.size, "white")
     white.paste(picture, mask=alpha)
     return white
+
+
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    """`image` in `mode`, itself where it is so already: Pillow would copy it, and the largest has 160 MB."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _through_profile(image: Image.Image, profile: Any) -> Image.Image:
