@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from importlib.metadata import entry_points
+from typing import Annotated
 
 import typer
 
@@ -25,11 +26,26 @@ class Row:
     fits: str
 
 
+def recipe_names() -> list[str]:
+    """For shell completion."""
+    return _names()
+
+
+RecipeName = typer.Argument(
+    metavar="RECIPE", help="A recipe's name, or a .toml file.", autocompletion=recipe_names
+)
+
+
 @with_settings(("data", "models"))
-def engines(settings: Settings, as_json: AsJson = False) -> None:
-    """Show the engines, and the recipes of the diffusers engine with what fits this machine."""
+def engines(
+    settings: Settings, recipe: Annotated[str | None, RecipeName] = None, as_json: AsJson = False
+) -> None:
+    """Show the engines, and the recipes of the diffusers engine with what fits this machine; or one recipe."""
     from rushes.engines.diffusers import machine
 
+    if recipe is not None:
+        _one(settings, recipe, as_json)
+        return
     names = sorted(point.name for point in entry_points(group="rushes.engines"))
     device = machine.best_device()
     rows = [_row(settings, name, device) for name in _names()]
@@ -46,6 +62,38 @@ def engines(settings: Settings, as_json: AsJson = False) -> None:
         shown.add_row(row.recipe, row.makes, row.licence, "here" if row.pulled else "-", row.fits)
     console.print(shown)
     console.print("\nMemory is estimated until a recipe is pulled. `rushes pull RECIPE` fetches its weights.")
+
+
+def _one(settings: Settings, name: str, as_json: bool) -> None:
+    """What a recipe is, how it could lie on this machine, and which levers it pulls."""
+    import msgspec
+
+    from rushes.engines.diffusers import DiffusersEngine
+    from rushes.engines.diffusers.levers import LEVERS
+
+    engine = DiffusersEngine({"recipe": name, "models": str(settings.models)})
+    recipe = engine.recipe
+    rungs = engine.planned()
+    if as_json:
+        print_json({**msgspec.to_builtins(recipe), "gib_by_placement": dict(rungs)})
+        return
+    console = out()
+    console.print(f"{recipe.title}: {recipe.repo} at {recipe.revision}, for {recipe.gpu}")
+    console.print(f"licence: {recipe.licence.name}, {recipe.licence.url}")
+    for clause in recipe.licence.clauses:
+        console.print(f"  - {clause}")
+    places = table("placement", "GiB on the device")
+    for rung, size in rungs:
+        places.add_row(rung, f"{size:.1f}")
+    console.print()
+    console.print(places)
+    rows = table("lever", "set to", "what it does", "published", "measured here")
+    for lever in LEVERS:
+        value = recipe.lora if lever.key == "lora" else getattr(recipe.levers, lever.key)
+        shown = str(len(value)) if isinstance(value, tuple) else str(value)
+        rows.add_row(lever.key, shown if value else "-", lever.effect, lever.published, lever.measured or "-")
+    console.print()
+    console.print(rows)
 
 
 def _names() -> list[str]:
@@ -70,13 +118,3 @@ def _row(settings: Settings, name: str, device: object) -> Row:
     fitting = [f"{rung} ({size:.0f} GiB)" for rung, size in engine.planned() if size * GIB <= device.total]
     pulled = all((folder / "model_index.json").is_file() for folder in engine.folders.values())
     return Row(name, makes, recipe.licence.name, pulled, fitting[0] if fitting else "too large")
-
-
-def recipe_names() -> list[str]:
-    """For shell completion."""
-    return _names()
-
-
-RecipeName = typer.Argument(
-    metavar="RECIPE", help="A recipe's name, or a .toml file.", autocompletion=recipe_names
-)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from rushes.core.errors import SetupError
 from rushes.core.shot import Shot
 from rushes.engines.diffusers import DiffusersEngine, eta, machine, sizes
+from rushes.engines.diffusers.levers import LEVERS
 from rushes.engines.diffusers.placement import HEADROOM, LADDER, Needs, choose, rungs, smaller
-from rushes.engines.diffusers.recipe import GIB, Recipe, parse_recipe, read_recipes
+from rushes.engines.diffusers.recipe import GIB, Levers, Recipe, parse_recipe, read_recipes
 from tests.engines.diffusers.conftest import Studio, recipe_table
 
 RECIPES = {recipe.name: recipe for recipe in read_recipes()}
@@ -314,3 +315,14 @@ def test_the_seconds_left_follow_the_job_as_it_goes() -> None:
     pace.tell("decode", 4, 4)
     now[0] = 20.0
     assert pace.finish() == eta.Timing(prompt=1.0, step=16.5 / 4, decode=2.5)
+
+
+# -- the page ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_names_every_recipe_and_every_lever() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "diffusers.md").read_text("utf-8")
+    keys = [lever.key for lever in LEVERS if lever.key != "lora"]
+    assert keys == [name for name in Levers.__struct_fields__ if name != "mag_ratios"]
+    for name in [*RECIPES, *keys, *(str(rung) for rung in LADDER)]:
+        assert f"`{name}`" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from rushes.cli.app import app
 from rushes.core.errors import SetupError
+from rushes.engines.contract import Recorder
 from rushes.engines.diffusers import DiffusersEngine
 from rushes.engines.diffusers import pull as pulling
 from rushes.engines.diffusers.pull import Hub, pull, read_record, repair, verify
@@ -74,8 +76,6 @@ def test_what_was_pulled_is_what_was_published_and_runs(studio: Studio, ask: Ask
     assert (ask.folder / "LICENSE.txt").exists()
     assert read_record(ask.folder).commit == COMMIT
     engine = DiffusersEngine({"recipe": str(studio.recipe("wan21", steps=1)), "models": str(ask.models)})
-    from rushes.engines.contract import Recorder
-
     engine.load(Recorder())
     assert len(frames(engine)) == 10
     asked = len(hub.asked)
@@ -234,14 +234,23 @@ def test_a_licence_with_conditions_must_be_accepted(studio: Studio, command: Any
 def test_engines_lists_every_recipe_with_what_fits(command: Any) -> None:
     told = command("engines", "--json")
     assert told.exit_code == 0, told.stderr
-    import json
-
     table = json.loads(told.stdout)
     assert {"animatic", "diffusers"} <= set(table["engines"])
     rows = {row["recipe"]: row for row in table["recipes"]}
     assert rows["wan2.2-ti2v-5b"]["makes"] == "text+image, 1280×720, 24 fps, 10 s"
     assert not rows["wan2.2-ti2v-5b"]["pulled"]
     assert all(row["fits"] for row in rows.values())
+
+
+def test_engines_shows_one_recipe_with_its_licence_placements_and_levers(command: Any) -> None:
+    told = command("engines", "hunyuanvideo-1.5")
+    assert told.exit_code == 0, told.stderr
+    assert "no use in the European Union" in told.stdout
+    assert "resident + tiling" in told.stdout
+    assert "first_block_cache" in told.stdout
+    refused = command("engines", "hunyuan9")
+    assert refused.exit_code == 1
+    assert "there is no recipe 'hunyuan9'" in refused.stderr
 
 
 def test_the_self_test_tells_speed_memory_and_causes(
