@@ -67,8 +67,8 @@ class Site:
         self.house = house
         house.service.outlook.max_age = 0.0  # what the test does as a worker is seen at once
         self.hub = make_hub(house)
-        app = web_app(house, self.hub)
-        self.client = TestClient(app, base_url=URL, follow_redirects=False)
+        self.app = web_app(house, self.hub)
+        self.client = TestClient(self.app, base_url=URL, follow_redirects=False)
 
     def account(self, owner: str) -> Account:
         return Account(self, owner, str(self.house.ledger.create_key(owner)))

@@ -86,6 +86,8 @@ class Hub:
     def close(self) -> None:
         """Every stream ends with its next breath; none begins."""
         with self._lock:
+            if self._closing:
+                return
             self._closing = True
             for watch in tuple(self._watches):
                 self._tell(watch, closing=True)
@@ -95,7 +97,9 @@ class Hub:
             thread.join()
 
     def _start(self) -> None:
-        if self._thread is None and not self._closing:
+        if self._closing:
+            return
+        if self._thread is None:
             self._ear = self._listen()
             self._thread = threading.Thread(target=self._run, args=[self._ear], name="hub", daemon=True)
             self._thread.start()
