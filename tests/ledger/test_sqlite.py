@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql
 from rushes.core.errors import BadOutput, EngineError, LeaseLost, LedgerUnavailable, QueueFull, SetupError
 from rushes.core.request import Phase, Status
 from rushes.ledger import database
-from rushes.ledger.database import Mount, refuse_network_disk
+from rushes.ledger.database import Mount, Prepared, refuse_network_disk
 from rushes.ledger.queue import Ledger
 from rushes.ledger.rows import Owner
 from rushes.ledger.statements import Changes, Statements
@@ -35,6 +35,7 @@ from tests.contracts.ledger import (
     a_request,
     an_outcome,
     pass_time,
+    place,
     take,
 )
 
@@ -434,7 +435,7 @@ def exercise(ledger: Ledger) -> None:
     for index in range(6):
         ledger.submit(a_request(f"r{index}", idempotency_key=f"k{index}", start_within=1000.0, keep_for=1.0))
     ledger.submit(a_request("bobs", owner="bob", cost=50.0, image_url="https://example.com/cat.png"))
-    assert ledger.position("r4") == 4
+    assert place(ledger, "r4") == 4
     intake = ledger.claim_intake("w").lease
     assert intake is not None
     ledger.finish_intake(intake, "inputs/bobs.png")
@@ -480,9 +481,16 @@ def plans(ledger: Ledger, said: list[str]) -> list[str]:
     return found
 
 
-def test_requests_are_found_by_index_alone(ledger: Ledger) -> None:
+def test_requests_are_found_by_index_alone(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many rows there are: no scan of the table, and no sort but of the few heads of the line."""
     said: list[str] = []
+    run = Prepared.run
+
+    def telling(self: Prepared, connection: sqlite3.Connection, values: Any) -> sqlite3.Cursor:
+        said.append(self._text)
+        return run(self, connection, values)
+
+    monkeypatch.setattr(Prepared, "run", telling)
     event.listen(ledger.db.engine, "before_cursor_execute", lambda *a: said.append(a[2]))
     exercise(ledger)
     found = plans(ledger, [sql for sql in said if sql.startswith(("SELECT", "UPDATE", "WITH"))])

@@ -20,20 +20,18 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
-    and_,
     bindparam,
     false,
     func,
     not_,
     or_,
     select,
-    tuple_,
     union_all,
 )
 
 from rushes.core.request import Status
 from rushes.ledger.statements import BACKOFF, OVERDUE
-from rushes.ledger.table import CLAIMABLE, PROCESSING, QUEUED, R, limits, literal, owners, requests, tallies
+from rushes.ledger.table import CLAIMABLE, PROCESSING, R, limits, literal, owners, requests, tallies
 
 _HEAD = (R.id, R.owner, R.card, R.priority, R.turn, R.status, R.fence)
 _ORDER = (R.priority.desc(), R.turn, R.id)
@@ -149,22 +147,3 @@ class Line:
             return (-row.priority, row.turn - (load_seconds if row.card == resident else 0.0), row.id)
 
         return min(found, key=rank, default=None)
-
-
-def before() -> tuple[Select[Any], Select[Any]]:
-    """The row whose place is asked for, by `id`; and how many stand before a row of `priority`, `turn` and `id`.
-    Two ranges of one index."""
-    mine = select(R.priority, R.turn, R.id).where(R.id == bindparam("id"), QUEUED)
-    higher = select(func.count()).select_from(requests).where(QUEUED, R.priority > bindparam("priority"))
-    earlier = (
-        select(func.count())
-        .select_from(requests)
-        .where(
-            QUEUED,
-            and_(
-                R.priority == bindparam("priority"),
-                tuple_(R.turn, R.id) < tuple_(bindparam("turn"), bindparam("id")),
-            ),
-        )
-    )
-    return mine, select(higher.scalar_subquery() + earlier.scalar_subquery())

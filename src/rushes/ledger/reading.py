@@ -1,4 +1,4 @@
-"""Looking things up: one request, a page of them, a place in the line, what was tried."""
+"""Looking things up: one request, a page of them, what was tried."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from rushes.core.errors import InvalidCall, KeyReused, UnknownRequest
 from rushes.core.request import Attempt, Phase, Request, Status
 from rushes.ledger.base import Base
 from rushes.ledger.database import Prepared
-from rushes.ledger.line import before
 from rushes.ledger.rows import REQUEST_COLUMNS, Page, request_from
 from rushes.ledger.table import R, attempts, literal, tallies
 
 MAX_PAGE = 100
 
-_MINE, _BEFORE = before()
 _BY_ID = Prepared(select(*REQUEST_COLUMNS).where(R.id == bindparam("id")))
 
 
@@ -62,14 +60,6 @@ class Reading(Base):
         with self.db.reading() as connection:
             rows = connection.execute(select(R.id, R.revision).where(R.id.in_(request_ids))).all()
         return {row.id: row.revision for row in rows}
-
-    def position(self, request_id: str) -> int | None:
-        """How many queued requests stand before this one; None if it is not queued. Affinity may still change it."""
-        with self.db.reading() as connection:
-            mine = connection.execute(_MINE, {"id": request_id}).first()
-            if mine is None:
-                return None
-            return int(connection.execute(_BEFORE, dict(mine._mapping)).scalar_one())
 
     def tally(self, owner: str | None = None, card: str | None = None) -> dict[Status, int]:
         """How many requests there are, by status, whatever the length of the history."""

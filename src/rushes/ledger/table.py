@@ -156,7 +156,7 @@ def _index(name: str, *columns: Any, where: ColumnElement[bool] | None = None, u
 # The claim: one probe per card, and one per owner and card when an owner has reached his running cap.
 _index("requests_queue", R.card, R.priority.desc(), R.turn, R.id, where=CLAIMABLE)
 _index("requests_owner_queue", R.card, R.owner, R.priority.desc(), R.turn, R.id, where=CLAIMABLE)
-# The position.
+# The line as a whole.
 _index("requests_line", R.priority.desc(), R.turn, R.id, where=QUEUED)
 # What becomes due with time. Leases are not here: the rows in processing are few, and their beats stay cheap.
 _index("requests_held", R.held, R.ready_at, where=and_(QUEUED, R.held.is_not(None)))
