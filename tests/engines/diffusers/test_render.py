@@ -149,7 +149,10 @@ def test_both_experts_work(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> N
 # -- progress, preview ---------------------------------------------------------------------------------------------------
 
 
-def test_progress_names_every_stage_and_step_in_order(loaded: Loaded) -> None:
+def test_progress_names_every_stage_and_step_in_order(
+    loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rushes.engines.diffusers.guard.ALIVE", 1e9)  # however slow this machine is
     control = Recorder()
     frames(loaded("wan22-image"), image=np.full((60, 90, 3), 128, np.uint8), control=control)
     words = [word.split(",")[0] for _, _, word in control.told]
@@ -162,6 +165,14 @@ def test_progress_names_every_stage_and_step_in_order(loaded: Loaded) -> None:
     ]
     shares = [share for _, share, _ in control.told]
     assert shares == sorted(shares)
+
+
+def test_a_long_step_says_that_it_is_at_work(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rushes.engines.diffusers.guard.ALIVE", 0.0)
+    control = Recorder()
+    frames(loaded("wan21"), control=control)
+    during = [word for _, _, word in control.told if word.startswith("denoising 1/3")]
+    assert len(during) > 2, "each block of the second step"
 
 
 @pytest.mark.parametrize("name", ["wan21", "ti2v", "ltx2", "cogvideox"])

@@ -8,6 +8,7 @@ that the look is never compiled away.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -27,6 +28,9 @@ STAGES = {
 """The stage that a component's work belongs to; numbered twins (`transformer_2`) go with the first. A VAE that works
 before the first step encodes an image."""
 
+ALIVE = 5.0
+"""Seconds after which a long step says again that it is at work: whoever hears nothing takes it for hung."""
+
 Tell = Callable[[str, int, int], None]
 
 
@@ -39,6 +43,7 @@ class Guard:
         self._stage = ""
         self._steps_done = 0
         self._steps = 0
+        self._told_at = 0.0
         self._armed: set[int] = set()
 
     @contextmanager
@@ -62,7 +67,7 @@ class Guard:
 
     def begin_part(self) -> None:
         """The pipeline is called anew."""
-        self._stage, self._steps_done, self._steps = "", 0, 0
+        self._stage, self._steps_done, self._steps, self._told_at = "", 0, 0, time.monotonic()
 
     def steps(self, total: int) -> Steps:
         """What stands in for a pipeline's progress bar."""
@@ -71,7 +76,7 @@ class Guard:
         return Steps(self)
 
     def step_done(self) -> None:
-        self._steps_done += 1
+        self._steps_done, self._told_at = self._steps_done + 1, time.monotonic()
         if self._tell is not None:
             self._tell("denoise", self._steps_done, self._steps)
 
@@ -83,9 +88,11 @@ class Guard:
             stage = "image"
         if stage != self._stage and not (stage == "denoise" and self._steps == 0):
             self._enter(stage)
+        elif time.monotonic() - self._told_at > ALIVE:
+            self._enter(self._stage)
 
     def _enter(self, stage: str) -> None:
-        self._stage = stage
+        self._stage, self._told_at = stage, time.monotonic()
         if self._tell is not None:
             self._tell(stage, self._steps_done, self._steps)
 
