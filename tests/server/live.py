@@ -51,8 +51,7 @@ class Live:
             if not asked:
                 asked = True
                 return {"type": "http.request", "body": b"", "more_body": False}
-            while not self._gone.is_set():
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(self._gone.wait)
             return {"type": "http.disconnect"}
 
         async def send(message: dict[str, Any]) -> None:
@@ -64,6 +63,7 @@ class Live:
         try:
             await app(self._scope, receive, send)
         finally:
+            self._gone.set()
             self._chunks.put(None)
 
     def event(self) -> Event | None:
