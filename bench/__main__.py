@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.figures import page, show
+from bench.figures import Figure, page, show
 from bench.load import ROOT
 from bench.rows import ROWS
 
@@ -24,12 +24,12 @@ def main() -> None:
     chosen = parser.parse_args()
     if unknown := set(chosen.rows) - ROWS.keys():
         parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
-    figures = []
+    figures: list[Figure] = []
     for name in chosen.rows or ROWS:
         figures += ROWS[name]()
+        if chosen.write:  # row by row: a run that is broken off has not been for nothing
+            PAGE.write_text(page(figures, f"{REMARKS.read_text().rstrip()}\n\n{GPU.read_text()}"))
     show(figures)
-    if chosen.write:
-        PAGE.write_text(page(figures, f"{REMARKS.read_text().rstrip()}\n\n{GPU.read_text()}"))
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ ROWS: dict[str, Callable[[], list[Figure]]] = {
     "submit": submit,
     "start": start,
     "encode": encode,
-    "job": whole_job,
     "claim": claim,
     "list": listing,
     "rest": resting,
+    "job": whole_job,
 }
