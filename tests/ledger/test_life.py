@@ -39,6 +39,7 @@ from tests.contracts.ledger import (
 )
 
 LEASE_SECONDS = 30.0
+INTAKE_SECONDS = 60.0
 MAX_FAILURES = 3
 
 
@@ -272,7 +273,7 @@ class LedgerLife(RuleBasedStateMachine):
 
     @rule(target=intakes)
     def claim_intake(self) -> Any:
-        lease = self.ledger.claim_intake("w1").lease
+        lease = self.ledger.claim_intake("w1", INTAKE_SECONDS).lease
         if lease is None:
             return multiple()
         life = self.lives[lease.request_id]
@@ -280,7 +281,7 @@ class LedgerLife(RuleBasedStateMachine):
         assert life.needs_intake
         assert life.intake_until <= self.now
         life.intake_fence += 1
-        life.intake_until = self.now + 60.0
+        life.intake_until = self.now + INTAKE_SECONDS
         assert lease.fence == life.intake_fence
         return lease
 
