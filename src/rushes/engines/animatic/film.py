@@ -83,12 +83,12 @@ class SceneFilm:
         self.report = report_of(scene, brief)
         width, height = size
         self._canvas = Canvas.of(width, height)
-        self._sky = Sky(scene.air, scene.seed)
+        tint = colour(scene.ground.get("haze_tint", "#ffffff"))
+        self._sky = Sky(scene.air, scene.seed, tint, float(scene.ground.get("veil", 0.0)))
         self._layers = layers(scene, height, control)
         self._troupe = Troupe(scene)
         self._stars = Stars(scene.air, scene.seed)
         self._lightning = Lightning(scene.weather.lightning, scene.seconds, scene.seed)
-        self._tint = np.array(colour(scene.ground.get("haze_tint", "#ffffff")), np.float32)
         self._falling = Falling(
             scene.weather, scene.air, scene.grade.exposure, min(1.0, 12 / scene.path.travel), scene.seed
         )
@@ -103,10 +103,7 @@ class SceneFilm:
             pose = layer.guide(pose)
         self._sky.draw(canvas, pose, t)
         self._stars.moon(canvas, pose)
-        haze = self._sky.haze(canvas, pose) * self._tint
-        if veil := float(scene.ground.get("veil", 0.0)):
-            # Under trees there is no open sky: what is seen of it has come through leaves and damp air.
-            canvas.light[..., :3] += (haze - canvas.light[..., :3]) * np.float32(veil)
+        haze = self._sky.haze(canvas, pose)
         for layer in self._layers:
             layer.draw(canvas, pose, t, haze)
         self._troupe.draw(canvas, pose, t, haze)

@@ -43,40 +43,35 @@ class Grade:
 def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: Plane) -> None:
     """`light` (H, W, 4) and `bloom` (H, W, 3) → `y` in 16…235, `cb`, `cr` around 0, all (H, W)."""
     rows, columns, _ = light.shape
+    # Read once: inside the loop they could, for all the compiler knows, be overwritten by what it stores.
     exposure, contrast, saturation, vignette, fade = grade[0], grade[1], grade[2], grade[3], grade[4]
+    dr, dg, db, lr, lg, lb = grade[5], grade[6], grade[7], grade[8], grade[9], grade[10]
     for j in prange(rows):
         v = (f4(j) + f4(0.5)) / f4(rows) - f4(0.5)
         inverse = f4(1) / f4(columns)
+        # One channel after the other lies in memory, so that eight or sixteen pixels are printed at a time.
+        red = np.empty(columns, np.float32)
+        green = np.empty(columns, np.float32)
+        blue = np.empty(columns, np.float32)
+        for i in range(columns):
+            red[i] = light[j, i, 0] + bloom[j, i, 0]
+            green[i] = light[j, i, 1] + bloom[j, i, 1]
+            blue[i] = light[j, i, 2] + bloom[j, i, 2]
         for i in range(columns):
             u = (f4(i) + f4(0.5)) * inverse - f4(0.5)
             gain = exposure * (f4(1) - vignette * (u * u + v * v) * f4(2))
-            r = max(light[j, i, 0] + bloom[j, i, 0], f4(0)) * gain
-            g = max(light[j, i, 1] + bloom[j, i, 1], f4(0)) * gain
-            b = max(light[j, i, 2] + bloom[j, i, 2], f4(0)) * gain
+            r = max(red[i], f4(0)) * gain
+            g = max(green[i], f4(0)) * gain
+            b = max(blue[i], f4(0)) * gain
             r = np.sqrt((r * (f4(2.51) * r + f4(0.03))) / (r * (f4(2.43) * r + f4(0.59)) + f4(0.14)))
             g = np.sqrt((g * (f4(2.51) * g + f4(0.03))) / (g * (f4(2.43) * g + f4(0.59)) + f4(0.14)))
             b = np.sqrt((b * (f4(2.51) * b + f4(0.03))) / (b * (f4(2.43) * b + f4(0.59)) + f4(0.14)))
             grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
             top = grey * grey
             low = (f4(1) - grey) * (f4(1) - grey)
-            r = (
-                (grey + (r - grey) * saturation - f4(0.5)) * contrast
-                + f4(0.5)
-                + low * grade[5]
-                + top * grade[8]
-            )
-            g = (
-                (grey + (g - grey) * saturation - f4(0.5)) * contrast
-                + f4(0.5)
-                + low * grade[6]
-                + top * grade[9]
-            )
-            b = (
-                (grey + (b - grey) * saturation - f4(0.5)) * contrast
-                + f4(0.5)
-                + low * grade[7]
-                + top * grade[10]
-            )
+            r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * dr + top * lr
+            g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * dg + top * lg
+            b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * db + top * lb
             r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
             g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
             b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))

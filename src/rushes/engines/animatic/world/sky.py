@@ -13,7 +13,7 @@ import scipy.fft
 
 from rushes.engines.animatic.runtime import Plane, Real, f4, inner, kernel, prange
 from rushes.engines.animatic.world import air
-from rushes.engines.animatic.world.air import Air
+from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.mathx import decay, smooth, tap
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -56,30 +56,31 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
         r += curtain * (f4(0.10) + f4(0.5) * y)
         g += curtain * f4(0.62) * (f4(1.1) - y)
         b += curtain * (f4(0.24) + f4(0.45) * y)
-    # The sheet is flat but bends down towards the horizon, else it would end in a line of noise.
-    q = a[air.SCALE] / (y + f4(0.07))
-    size = f4(tile.shape[0])
-    u = (x * q + a[air.DRIFT_X] * t) * size
-    v = (z * q + a[air.DRIFT_Z] * t) * size
-    coarse = tap(tile, u, v)
-    fine = tap(tile, u * f4(2.7) + f4(91), v * f4(2.7) + t * a[air.DRIFT_X] * size * f4(0.6))
-    density = coarse * f4(0.74) + fine * f4(0.26)
-    thick = smooth((density - (f4(1) - a[air.COVER])) / a[air.SOFT]) * smooth(y * f4(9) - f4(0.02))
-    towards = tap(tile, u + a[air.SUN] * size * f4(0.02), v + a[air.SUN + 2] * size * f4(0.02))
-    lit = min(max(f4(0.55) + (density - towards * f4(0.74) - f4(0.13)) * f4(4), f4(0)), f4(1.3))
-    lit += (f4(1) - thick) * m2 * m2 * m2
-    far = decay(y * f4(7)) * f4(0.75)
-    cr = a[air.SHADE] + (a[air.LIT] - a[air.SHADE]) * lit
-    cg = a[air.SHADE + 1] + (a[air.LIT + 1] - a[air.SHADE + 1]) * lit
-    cb = a[air.SHADE + 2] + (a[air.LIT + 2] - a[air.SHADE + 2]) * lit
-    cr += (r - cr) * far
-    cg += (g - cg) * far
-    cb += (b - cb) * far
-    veil = thick * f4(0.96)
-    r += (cr - r) * veil
-    g += (cg - g) * veil
-    b += (cb - b) * veil
-    clear -= veil
+    if y > f4(0.0022):
+        # The sheet is flat but bends down towards the horizon, else it would end in a line of noise.
+        q = a[air.SCALE] / (y + f4(0.07))
+        size = f4(tile.shape[0])
+        u = (x * q + a[air.DRIFT_X] * t) * size
+        v = (z * q + a[air.DRIFT_Z] * t) * size
+        coarse = tap(tile, u, v)
+        fine = tap(tile, u * f4(2.7) + f4(91), v * f4(2.7) + t * a[air.DRIFT_X] * size * f4(0.6))
+        density = coarse * f4(0.74) + fine * f4(0.26)
+        thick = smooth((density - (f4(1) - a[air.COVER])) / a[air.SOFT]) * smooth(y * f4(9) - f4(0.02))
+        towards = tap(tile, u + a[air.SUN] * size * f4(0.02), v + a[air.SUN + 2] * size * f4(0.02))
+        lit = min(max(f4(0.55) + (density - towards * f4(0.74) - f4(0.13)) * f4(4), f4(0)), f4(1.3))
+        lit += (f4(1) - thick) * m2 * m2 * m2
+        far = decay(y * f4(7)) * f4(0.75)
+        cr = a[air.SHADE] + (a[air.LIT] - a[air.SHADE]) * lit
+        cg = a[air.SHADE + 1] + (a[air.LIT + 1] - a[air.SHADE + 1]) * lit
+        cb = a[air.SHADE + 2] + (a[air.LIT + 2] - a[air.SHADE + 2]) * lit
+        cr += (r - cr) * far
+        cg += (g - cg) * far
+        cb += (b - cb) * far
+        veil = thick * f4(0.96)
+        r += (cr - r) * veil
+        g += (cg - g) * veil
+        b += (cb - b) * veil
+        clear -= veil
     disc = smooth((mu - a[air.DISC_COS]) / a[air.DISC_EDGE]) * clear
     return r + a[air.DISC] * disc, g + a[air.DISC + 1] * disc, b + a[air.DISC + 2] * disc, clear
 
@@ -128,10 +129,12 @@ def cloud_tile(seed: int, size: int = 512) -> Plane:
 
 
 class Sky:
-    """Draws the sky of one scene."""
+    """Draws the sky of one scene. `tint` colours the haze; `veil` 0…1 is how much of the sky it hides: under trees what
+    is seen of it has come through leaves and damp air."""
 
-    def __init__(self, light: Air, seed: int) -> None:
-        self.air = light
+    def __init__(self, light: Air, seed: int, tint: Colour = (1.0, 1.0, 1.0), veil: float = 0.0) -> None:
+        self._tint = np.array(tint, np.float32)
+        self._veil = np.float32(veil)
         self._vector = light.packed()
         self._tile = cloud_tile(seed)
 
@@ -140,6 +143,9 @@ class Sky:
         draw_sky(canvas.dome, self._vector, self._vector, self._tile, f4(t), True)
         cv2.GaussianBlur(canvas.dome, (0, 0), 1.2, dst=canvas.dome, borderType=cv2.BORDER_REPLICATE)
         draw_sky(canvas.sky, pose.packed(w, h), self._vector, self._tile, f4(t), False)
+        if self._veil:
+            haze = cv2.resize(self.haze(canvas, pose)[None], (w, 1), interpolation=cv2.INTER_AREA)
+            canvas.sky[..., :3] += (haze - canvas.sky[..., :3]) * self._veil
         cv2.resize(
             canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR
         )
@@ -159,4 +165,4 @@ class Sky:
         # Air scatters widely: the sun itself must not stand in the haze as a pillar of light.
         samples = np.minimum(samples, 1.35 * np.median(samples, axis=0))
         wide = cv2.blur(samples[None], (canvas.width // 5 | 1, 1), borderType=cv2.BORDER_REPLICATE)
-        return np.ascontiguousarray(wide[0], dtype=np.float32)
+        return np.ascontiguousarray(wide[0] * self._tint, dtype=np.float32)
