@@ -28,7 +28,9 @@ def main() -> None:
     for name in chosen.rows or ROWS:
         figures += ROWS[name]()
         if chosen.write:  # row by row: a run that is broken off has not been for nothing
-            PAGE.write_text(page(figures, f"{REMARKS.read_text().rstrip()}\n\n{GPU.read_text()}"))
+            remarks = f"{REMARKS.read_text().rstrip()}\n\n{GPU.read_text()}"
+            before = PAGE.read_text() if PAGE.exists() else ""
+            PAGE.write_text(page(figures, remarks, before))
     show(figures)
 
 

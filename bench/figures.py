@@ -74,6 +74,10 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
 def show(figures: Sequence[Figure]) -> None:
     table = Table(*HEADS, title=circumstances(), title_justify="left")
     for figure in figures:
@@ -82,10 +86,15 @@ def show(figures: Sequence[Figure]) -> None:
     Console().print(table)
 
 
-def page(figures: Sequence[Figure], remarks: str) -> str:
-    """The table as Markdown."""
-    rows = [HEADS, ("---",) * len(HEADS), *(figure.cells() for figure in figures)]
-    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+def page(figures: Sequence[Figure], remarks: str, before: str = "") -> str:
+    """The table as Markdown. Rows of the page `before` that were not measured again stay as they are."""
+    lines = [_line(HEADS), _line(("---",) * len(HEADS))]
+    rows = {
+        line.split(" | ")[0]: line for line in before.split("\n## ")[0].splitlines() if line.startswith("| ")
+    }
+    rows = {start: line for start, line in rows.items() if line not in lines and start != "| ---"}
+    rows |= {f"| {figure.what}": _line(figure.cells()) for figure in figures}
+    lines += rows.values()
     return "\n".join(
         ["# Performance", "", INTRODUCTION, "", circumstances(), "", *lines, "", remarks.strip(), ""]
     )
