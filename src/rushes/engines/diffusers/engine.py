@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from rushes.core.errors import EngineError, OutOfMemory, SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
@@ -15,12 +13,12 @@ from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Pic
 from rushes.engines.diffusers import loading, machine, placement, sizes
 from rushes.engines.diffusers.eta import History, Pace, Timing
 from rushes.engines.diffusers.families import FAMILIES
+from rushes.engines.diffusers.options import adjusted, check_options, default_models, rung_called
 from rushes.engines.diffusers.placement import Needs, Placement
-from rushes.engines.diffusers.recipe import GIB, Levers, Lora, Recipe, read_recipe
+from rushes.engines.diffusers.recipe import GIB, read_recipe
 from rushes.engines.diffusers.sizes import Schedule
 from rushes.engines.diffusers.weights import read_weights
 
-OPTIONS = ("recipe", "weights", "models", "device", "placement", "steps", "levers", "lora")
 BYTES_PER_SECOND = 1.5e9
 """At which weights come from a fast disk, for the estimate of the load."""
 GUESSED = {"prompt": 0.05, "decode": 0.15}
@@ -37,12 +35,12 @@ class DiffusersEngine:
 
     def __init__(self, options: Mapping[str, Any] | None = None) -> None:
         options = options or {}
-        _check_options(options)
-        self.recipe = _adjusted(read_recipe(options["recipe"]), options)
+        check_options(options)
+        self.recipe = adjusted(read_recipe(options["recipe"]), options)
         self._models = Path(options["models"]).expanduser() if "models" in options else default_models()
         self._weights = Path(options["weights"]).expanduser() if "weights" in options else None
         self._device = str(options.get("device", "auto"))
-        self._forced = _rung(options.get("placement"))
+        self._forced = rung_called(options.get("placement"))
         self._history = History(self._models / "timings.json")
         self._loaded: Any = None
         self._preview: Any = None
@@ -323,66 +321,6 @@ class DiffusersEngine:
             memory = torch.cuda.max_memory_reserved(device)
         peak = max(memory, before.memory if before else 0)
         return Footprint(memory=peak, device=device, load_seconds=max(1.0, self._loaded.seconds))
-
-
-def default_models() -> Path:
-    import platformdirs
-
-    return platformdirs.user_data_path("rushes") / "models"
-
-
-def _check_options(options: Mapping[str, Any]) -> None:
-    for key, value in options.items():
-        if key not in OPTIONS:
-            raise SetupError(
-                f"engine diffusers: option '{key}' is not known; options: {', '.join(OPTIONS)}",
-                advice="Correct the [engine] table of the card.",
-            )
-        kind = {"steps": int, "levers": dict, "lora": list}.get(key, str)
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise SetupError(
-                f"engine diffusers: option '{key}' is {value!r}; it must be a {kind.__name__}",
-                advice="Correct the [engine] table of the card.",
-            )
-    if "recipe" not in options:
-        raise SetupError(
-            "engine diffusers: option 'recipe' is missing", advice="`rushes engines` lists the recipes."
-        )
-    device = options.get("device", "auto")
-    if device not in ("auto", "cpu", "cuda") and not (device.startswith("cuda:") and device[5:].isdecimal()):
-        raise SetupError(
-            f"engine diffusers: option 'device' is '{device}'; allowed: auto, cpu, cuda, cuda:N",
-            advice="Correct the [engine] table of the card.",
-        )
-    if not 1 <= options.get("steps", 1) <= 200:
-        raise SetupError(f"engine diffusers: option 'steps' is {options['steps']}; allowed: 1 to 200")
-
-
-def _adjusted(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
-    """The recipe with the card's own steps, levers and LoRAs."""
-    try:
-        changed = {**msgspec.structs.asdict(recipe.levers), **options.get("levers", {})}
-        levers = msgspec.convert(changed, Levers)
-        loras = msgspec.convert(options.get("lora", []), tuple[Lora, ...])
-    except msgspec.ValidationError as error:
-        raise SetupError(
-            f"engine diffusers: {error}", advice="Correct the [engine] table of the card."
-        ) from None
-    return msgspec.structs.replace(
-        recipe, steps=options.get("steps", recipe.steps), levers=levers, lora=(*recipe.lora, *loras)
-    )
-
-
-def _rung(name: str | None) -> Placement | None:
-    if name is None:
-        return None
-    known = {str(rung): rung for rung in placement.LADDER}
-    if name not in known:
-        raise SetupError(
-            f"engine diffusers: option 'placement' is '{name}'; allowed: {', '.join(known)}",
-            advice="Correct the [engine] table of the card, or leave it out: it is planned from the free memory.",
-        )
-    return known[name]
 
 
 def _ratio(plan: Plan) -> Any:
