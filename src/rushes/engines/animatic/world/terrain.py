@@ -142,7 +142,9 @@ class Terrain:
             np.float32,
         )
         peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
-        self._floor = cv2.GaussianBlur(peaks, (0, 0), 6)
+        # Smooth, so that the camera glides; never below what sticks out right here, so that it stays in the air.
+        here = cv2.GaussianBlur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (0, 0), 1.5)
+        self._floor = np.maximum(cv2.GaussianBlur(peaks, (0, 0), 6), here)
         self._start = self._vantage(small, eye, rng)
         self._fog = light.fog
 
@@ -203,6 +205,8 @@ class Terrain:
             z = rng.uniform(0.12, 0.3) * n * step
             return n * step / 2 + 1.4 * self.land.river * float(np.sin(z / (5.5 * self.land.river))), z
         wet = self.land.sea_level > -1e8
+        # From low down a slope close by fills the picture; from high up peaks should stand above the horizon.
+        wanted, steepest = (0.09, 0.12) if wet or eye_height > 50 else (0.03, 0.03)
         # Away from the map's middle a ray would soon meet the mirrored land.
         angles = np.linspace(-0.6, 0.6, 13)
         for _ in range(60):
@@ -214,8 +218,8 @@ class Terrain:
             slopes = (along - eye) / (distances * step)
             skyline = slopes.max(axis=1)
             # A skyline that is well up and uneven, no wall in front, and water ahead where there is any.
-            score = -abs(float(skyline.mean()) - 0.09) + 0.6 * float(skyline.std())
-            score -= 2.0 * max(float(slopes[:, : n // 16].max()) - 0.12, 0.0)
+            score = -abs(float(skyline.mean()) - wanted) + 0.6 * float(skyline.std())
+            score -= 2.0 * max(float(slopes[:, : n // 16].max()) - steepest, 0.0)
             if wet:
                 score += 0.5 * float((along[:, : n // 10] < 0).mean())
             if score > best:
