@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench.diffusing import overhead
 from bench.figures import Figure
 from bench.line import claim, listing
 from bench.making import encode, whole_job
@@ -19,5 +20,6 @@ ROWS: dict[str, Callable[[], list[Figure]]] = {
     "claim": claim,
     "list": listing,
     "rest": resting,
+    "diffusers": overhead,
     "job": whole_job,
 }
