@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from rushes.core.shot import Shot
 from rushes.engines.animatic.prompt.parse import parse
+from rushes.engines.animatic.scene.compose import compose
+from rushes.engines.animatic.tables import places
 
 
 @pytest.mark.parametrize(
@@ -109,3 +112,14 @@ def test_things_imply_their_place() -> None:
 )
 def test_nothing_raises(prompt: str) -> None:
     parse(prompt)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_prompt_without_a_place_is_set_outdoors(seed: int) -> None:
+    scene, _ = compose(Shot(prompt="snow at dusk", seed=seed, cfg_scale=0.0), 320, 180)
+    assert not {"air", "indoors"} & places()[scene.place].keys()
+
+
+def test_one_may_ask_for_the_deep() -> None:
+    scene, _ = compose(Shot(prompt="underwater in the deep sea", seed=1), 320, 180)
+    assert scene.place == "underwater"

@@ -61,7 +61,9 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         for home in table("subjects")[wish.kind].get("homes", [])
         if home in places
     ]
-    open_places = [place for place in places if place not in unwanted] or list(places)
+    # Under a roof, in space or under water one finds oneself only when it was asked for.
+    outdoors = [place for place in places if not places[place].keys() & {"air", "indoors"}]
+    open_places = [place for place in outdoors if place not in unwanted] or outdoors
     place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
     time = (
