@@ -9,7 +9,7 @@ TORCH  := torch==2.13.0
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "5 days" --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test lint docs lock bench sheets clean
+.PHONY: help install serve test lint docs lock bench fuzz sheets clean
 
 help:  ## print the verbs
 	@awk -F ':.*##' '/^[a-z]+:.*##/ { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ docs: $(VENV)/.tested  ## write the generated pages of docs/
 
 bench: $(VENV)/.tested  ## measure, each figure beside its peer or limit
 	$(BIN)/python -m bench
+
+fuzz: $(VENV)/.tested  ## ten thousand calls drawn from the OpenAPI page
+	RUSHES_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/server/test_fuzz.py
 
 sheets: $(VENV)/.tested  ## contact sheets of the animatic engine in out/sheets
 	$(BIN)/python -m tools.sheets
