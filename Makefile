@@ -52,7 +52,7 @@ bench: $(VENV)/.tested  ## measure, each figure beside its peer or limit
 	$(BIN)/python -m bench
 
 fuzz: $(VENV)/.tested  ## ten thousand calls drawn from the OpenAPI page
-	RUSHES_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/server/test_fuzz.py
+	RUSHES_TEST_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/server/test_fuzz.py
 
 sheets: $(VENV)/.tested  ## contact sheets of the animatic engine in out/sheets
 	$(BIN)/python -m tools.sheets

@@ -2,7 +2,7 @@
 studios are killed, stopped and let go again at random moments. Nothing is lost, nothing is done twice, the weights
 hold, and who comes back from the dead writes nothing.
 
-The storm's seed is printed; `RUSHES_CHAOS_SEED` chooses another one.
+The storm's seed is printed; `RUSHES_TEST_CHAOS_SEED` chooses another one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rushes.ledger.queue import Ledger
 from tests.e2e.served import GMI, Server, alive, eventually, kill, runs, serve, write_cards
 from tests.engines.installed import install_colour_engine
 
-SEED = int(os.environ.get("RUSHES_CHAOS_SEED", "11"))
+SEED = int(os.environ.get("RUSHES_TEST_CHAOS_SEED", "11"))
 WEIGHTS = {"ann": 1.0, "bob": 1.0, "cyd": 2.0, "dan": 2.0, "eve": 4.0}
 REQUESTS = 200
 CONTESTED = 150

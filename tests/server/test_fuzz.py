@@ -1,7 +1,7 @@
 """Calls drawn from the page that describes the routes, good ones and bad ones: the server never breaks, and every
 answer is as that page says.
 
-`RUSHES_FUZZ_CASES` is the number of calls in all; `make fuzz` draws ten thousand.
+`RUSHES_TEST_FUZZ_CASES` is the number of calls in all; `make fuzz` draws ten thousand.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.server.site import Site, open_site
 
-CASES = int(os.environ.get("RUSHES_FUZZ_CASES", "400"))
+CASES = int(os.environ.get("RUSHES_TEST_FUZZ_CASES", "400"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
