@@ -7,7 +7,15 @@ from collections.abc import Generator
 
 import pytest
 
+from rushes import logs
+
 REQUIRE_ALL = os.environ.get("RUSHES_TEST_REQUIRE") == "all"
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_as_pytest_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command run inside the tests' process would take the logs away from all tests that follow it."""
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
 
 
 @pytest.hookimpl(wrapper=True)

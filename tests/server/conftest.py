@@ -9,6 +9,7 @@ from itertools import count
 import pytest
 
 from rushes.core.errors import AlreadyEnded
+from rushes.core.request import LIVE
 from tests.server.site import Account, Site, open_site
 
 NUMBERS = count()
@@ -23,10 +24,11 @@ def _shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture
 def site(_shared: Site) -> Iterator[Site]:
     yield _shared
-    for request in _shared.house.ledger.list(limit=100).requests:
-        if not request.status.terminal:
-            with suppress(AlreadyEnded):
-                _shared.house.ledger.cancel(request.id)
+    for status in LIVE:
+        while live := _shared.house.ledger.list(status=status, limit=100).requests:
+            for request in live:
+                with suppress(AlreadyEnded):
+                    _shared.house.ledger.cancel(request.id)
 
 
 @pytest.fixture
