@@ -31,7 +31,10 @@ def test_cells_stay_cells() -> None:
     assert table(("a",), [("x | y\nz",)]) == "| a |\n| --- |\n| x \\| y z |"
 
 
-@pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
+WRITTEN = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")])
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
 def test_written_pages_name_commands_flags_and_links_that_exist(path: Path) -> None:
     text, cli = path.read_text("utf-8"), PAGES[DOCS / "cli.md"]
     for word in re.findall(r"(?:^|`)rushes ([a-z]+)", text, re.M):
@@ -39,5 +42,7 @@ def test_written_pages_name_commands_flags_and_links_that_exist(path: Path) -> N
     for line in re.findall(r"^rushes .*", text, re.M):
         for flag in re.findall(r" (--[a-z][a-z0-9-]*)", line):
             assert flag in cli or flag in PAGES[DOCS / "settings.md"], flag
-    for link in re.findall(r"\]\(([^)#:]+\.md)", text):
+    for verb in re.findall(r"(?:^|`)make ([a-z]+)`?", text, re.M):
+        assert f"\n{verb}: " in (ROOT / "Makefile").read_text("utf-8"), verb
+    for link in re.findall(r"\]\(([^)#: ]+)\)", text):
         assert (path.parent / link).exists(), link
