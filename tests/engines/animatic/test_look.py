@@ -40,6 +40,16 @@ def test_weather_shows(first: First) -> None:
     assert storm.mean() < 0.75 * first("the sea by day, clear sky", cfg_scale=1.0).mean()
 
 
+def test_fog_veils_the_sky(first: First) -> None:
+    """Under fog the sky is even: no clouds, no holes of blue, and at the horizon the colour of what is lost in it."""
+    top = slice(0, 24)
+    for place in ("the sea", "hills"):
+        cloudy = first(f"{place} by day, cloudy, static shot", cfg_scale=1.0)[top].astype(int)
+        fog = first(f"{place} by day in fog, static shot", cfg_scale=1.0)[top].astype(int)
+        assert np.ptp(fog, axis=2).mean() < 0.8 * np.ptp(cloudy, axis=2).mean(), place
+        assert fog.std(axis=1).mean() < 0.5 * cloudy.std(axis=1).mean(), place
+
+
 def test_negative_prompt_changes_the_picture_where_the_element_was(first: First) -> None:
     with_boat = first("a sailing boat on the sea", seed=5, cfg_scale=1.0).astype(int)
     without = first("a sailing boat on the sea", negative_prompt="boat", seed=5, cfg_scale=1.0).astype(int)
