@@ -85,6 +85,7 @@ def lit_air(
         * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
         moon=moon and flat < 0.2 and not {"moon", "night"} & unwanted,
+        veil=0.0 if ground.get("boundless") else float(sky.get("veil", 0.0)),
         aurora=1.0 if "aurora" in brief.effects else 0.0,
     )
     # A dark sky needs the longer exposure the greyer it is.

@@ -18,7 +18,7 @@ ZENITH, HORIZON, GLOW_COLOUR, WARM, SUN = 0, 3, 6, 9, 12
 FALLOFF, HAZE, GLOW, HALO, CORE = 15, 16, 17, 18, 19
 DISC_COS, DISC_EDGE, DISC = 20, 21, 22
 COVER, SOFT, SCALE, DRIFT_X, DRIFT_Z, LIT, SHADE = 25, 26, 27, 28, 29, 30, 33
-AURORA = 36
+AURORA, VEIL = 36, 37
 SIZE = 40
 
 
@@ -27,7 +27,8 @@ class Air:
     """Light and clouds at one moment.
 
     `sun` is the direction of the key light (the moon's at night), `sunlight` its colour times strength on a surface,
-    `ambient` what comes from everywhere else, `fog` the extinction per metre, `cover` 0…1 how much of the sky is cloud.
+    `ambient` what comes from everywhere else, `fog` the extinction per metre, `cover` 0…1 how much of the sky is cloud,
+    `veil` 0…1 how much of the sky the fog hides.
     """
 
     sun: tuple[float, float, float]
@@ -54,6 +55,7 @@ class Air:
     stars: float = 0.0
     moon: bool = False
     aurora: float = 0.0
+    veil: float = 0.0
 
     def packed(self) -> Plane:
         v = np.zeros(SIZE, np.float32)
@@ -81,5 +83,5 @@ class Air:
         v[DISC : DISC + 3] = np.asarray(self.glow_colour) * (0.0 if self.moon else self.disc)
         v[COVER], v[SOFT], v[SCALE] = self.cover, self.soft, self.cloud_scale
         v[DRIFT_X], v[DRIFT_Z] = self.drift
-        v[AURORA] = self.aurora
+        v[AURORA], v[VEIL] = self.aurora, self.veil
         return v

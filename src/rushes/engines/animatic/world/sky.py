@@ -81,6 +81,14 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
         g += (cg - g) * veil
         b += (cb - b) * veil
         clear -= veil
+    if a[air.VEIL] > f4(0):
+        # Fog hides the clouds: the colour of the horizon below, an even and slightly paler light above.
+        veil = a[air.VEIL] * (f4(0.86) + f4(0.14) * decay(y * f4(6)))
+        bright = f4(1) + f4(0.16) * (f4(1) - decay(y * f4(3))) + f4(0.25) * a[air.HALO] * m8
+        r += ((a[3] + a[9] * f4(0.35)) * bright - r) * veil
+        g += ((a[4] + a[10] * f4(0.35)) * bright - g) * veil
+        b += ((a[5] + a[11] * f4(0.35)) * bright - b) * veil
+        clear *= f4(1) - veil
     disc = smooth((mu - a[air.DISC_COS]) / a[air.DISC_EDGE]) * clear
     return r + a[air.DISC] * disc, g + a[air.DISC + 1] * disc, b + a[air.DISC + 2] * disc, clear
 
