@@ -54,6 +54,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     dice = Dice(shot.seed, shot.cfg_scale)
     places = every_place()
     named = [place for place in brief.places if place in places and place not in unwanted]
+    named.sort(key=lambda place: not places[place].get("landmark", False))
     implied = [place for place in brief.implied if place in places and place not in unwanted]
     homes = [
         home

@@ -62,6 +62,12 @@ def waves(n: int, rng: Random) -> Samples:
     return band(water, 90, 700) * (0.25 + swell) + spray + band(water, 40, 120) * 0.5
 
 
+def waterfall(n: int, rng: Random) -> Samples:
+    """A steady roar, a hiss of spray over it."""
+    roar = band(noise(n, rng, 1.1), 50, 900, 1) * (0.9 + 0.2 * unrest(n, rng, 1.5))
+    return roar + band(noise(n, rng), 1000, 7000, 1) * 0.3 * (0.8 + 0.4 * unrest(n, rng, 4.0))
+
+
 def rain(n: int, rng: Random) -> Samples:
     hiss = band(noise(n, rng), 1200, 9000, 1) * 0.22
     length = min(800, n)
@@ -148,7 +154,7 @@ def drone(n: int, rng: Random) -> Samples:
 
 
 VOICES: dict[str, Callable[[int, Random], Samples]] = {
-    "wind": wind, "waves": waves, "rain": rain, "thunder": thunder, "birds": birds, "city": city, "underwater": underwater,
+    "wind": wind, "waves": waves, "waterfall": waterfall, "rain": rain, "thunder": thunder, "birds": birds, "city": city, "underwater": underwater,
     "indoors": hush, "hall": hush, "space": drone,
 }  # fmt: skip
 

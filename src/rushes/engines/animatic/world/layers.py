@@ -10,6 +10,8 @@ from rushes.engines.animatic.runtime import Plane
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.tables import colour, table
 from rushes.engines.animatic.world.city import City
+from rushes.engines.animatic.world.fall import Fall
+from rushes.engines.animatic.world.houses import Houses
 from rushes.engines.animatic.world.mirror import Mirror
 from rushes.engines.animatic.world.ocean import Ocean, Water
 from rushes.engines.animatic.world.planet import Planet
@@ -71,6 +73,13 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
                 built.append(terrain)
             case "trunks" if terrain:
                 built.append(Trunks(row, terrain, scene.air, scene.seed))
+            case "fall" if terrain:
+                built.append(Fall(row, terrain, scene.air, scene.seed))
+            case "houses" if terrain:
+                dark = float(table("times")[scene.time].get("lamps", 0.0))
+                if scene.weather.name == "fog":
+                    dark = max(dark, 0.35)
+                built.append(Houses(row, terrain, scene.air, scene.weather.snow, dark, scene.seed))
             case "city":
                 dark = float(table("times")[scene.time].get("lamps", 0.0))
                 built.append(

@@ -30,10 +30,12 @@ COARSE = 8
 @dataclass(frozen=True)
 class Land:
     """`height` metres from lowest to highest; `scale` noise cells across the map; `cell` metres per texel; `ridge`
-    0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height; snow and grass
+    0…1 share of sharp ridges; `power` > 1 widens valleys; `snowline` and `treeline` 0…1 of the height (`snowed` is the line
+    while snow falls); snow and grass
     hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys;
     `shore` tilts the map, so that land lies to the left and water to the right; `river` half its width in
-    metres, where one runs through; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
+    metres, where one runs through; `cliff` metres of a wall across the map, `cliff_ahead` of where the camera starts
+    and `cliff_depth` from its foot to its brink; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
 
     height: float
     scale: float
@@ -57,6 +59,9 @@ class Land:
     low_fog: float
     shore: float
     river: float
+    cliff: float
+    cliff_ahead: float
+    cliff_depth: float
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float = 0.0, coarser: int = 1) -> Land:
@@ -67,7 +72,7 @@ class Land:
             detail=int(row["detail"]),
             power=float(row["power"]),
             cell=float(row.get("cell", 9.0)) * coarser,
-            snowline=float(row["snowline"]) * (1 - 0.75 * snowfall),
+            snowline=float(row.get("snowed", 0.25 * row["snowline"]) if snowfall else row["snowline"]),
             treeline=float(row["treeline"]) * (1 - 0.8 * snowfall),
             rock=colour(row["rock"]),
             scree=colour(row["scree"]),
@@ -83,6 +88,9 @@ class Land:
             low_fog=float(row.get("low_fog", 1.0)),
             shore=float(row.get("shore", 0.0)),
             river=float(row.get("river", 0.0)),
+            cliff=float(row.get("cliff", 0.0)),
+            cliff_ahead=float(row.get("cliff_ahead", 90.0)),
+            cliff_depth=float(row.get("cliff_depth", 8.0)),
         )
 
 
@@ -113,6 +121,8 @@ class Terrain:
             across = np.abs(away[None] - middle[:, None]) - np.float32(land.river)
             self._heights += np.float32(0.2 * land.height) * np.tanh(across / (1.5 * land.river))
             self._heights -= np.maximum(-across, 0) * np.float32(0.1)
+        if land.cliff:
+            self._heights += self._cliff(seed)
         small = cv2.resize(
             self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA
         )
@@ -147,6 +157,32 @@ class Terrain:
         self._floor = np.maximum(cv2.GaussianBlur(peaks, (0, 0), 6), here)
         self._start = self._vantage(small, eye, rng)
         self._fog = light.fog
+
+    @property
+    def brink(self) -> tuple[float, float]:
+        """The foot of the cliff where the river comes down, in metres of the map."""
+        z = 0.3 * self.land.size * self.land.cell
+        return self._river(z), z
+
+    def _river(self, z: float) -> float:
+        """Where the middle of the river is."""
+        winding = self.land.river
+        return self.land.size * self.land.cell / 2 + 1.4 * winding * float(np.sin(z / (5.5 * winding)))
+
+    def _cliff(self, seed: int) -> Plane:
+        """Metres to raise the land by: a wall that comes forward on both sides of the river, with buttresses."""
+        land = self.land
+        x, z = self.brink
+        at = np.arange(land.size, dtype=np.float32) * np.float32(land.cell)
+        side = np.maximum(np.abs(at - np.float32(x)) - np.float32(0.8 * land.river), 0)
+        phase = np.random.default_rng(seed ^ 0xC11F).random(3) * 6.28
+        rough = sum(
+            np.sin(side * k + np.sign(at - x) * p) / k for k, p in zip((0.05, 0.13, 0.4), phase, strict=True)
+        )
+        forward = 0.22 * side + 0.25 * rough * np.minimum(side / 12, 1)
+        foot = np.float32(z) - np.minimum(forward, 0.5 * land.cliff_ahead)
+        up = np.clip((at[:, None] - foot[None]) / np.float32(land.cliff_depth), 0, 1)
+        return np.asarray(up * np.float32(land.cliff), np.float32)
 
     def guide(self, pose: Pose) -> Pose:
         x, z = pose.x + self._start[0], pose.z + self._start[1]
@@ -201,9 +237,12 @@ class Terrain:
             row = int(rng.uniform(0.15, 0.35) * n)
             dry = np.flatnonzero(small[row] > 0.012 * self.land.height)
             return (float(dry[-1]) if len(dry) else n / 2) * step, row * step
+        if self.land.cliff:
+            z = self.brink[1] - self.land.cliff_ahead
+            return self._river(z), z
         if self.land.river:
             z = rng.uniform(0.12, 0.3) * n * step
-            return n * step / 2 + 1.4 * self.land.river * float(np.sin(z / (5.5 * self.land.river))), z
+            return self._river(z), z
         wet = self.land.sea_level > -1e8
         # From low down a slope close by fills the picture; from high up peaks should stand above the horizon.
         wanted, steepest = (0.09, 0.12) if wet or eye_height > 50 else (0.03, 0.03)
