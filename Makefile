@@ -6,7 +6,7 @@ DATA   ?= ./rushes-data
 WORKERS ?= 2
 TORCH  := torch==2.13.0
 # Releases of the last days are left alone: mirrors may not have them yet, and a bad one is mostly withdrawn by then.
-LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "5 days" --no-header pyproject.toml
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "4 days" --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test lint docs lock bench fuzz sheets clean
