@@ -8,10 +8,10 @@ from pathlib import Path
 import obstore
 import pytest
 
-from rushes.core.errors import SetupError
+from rushes.core.errors import DiskFull, SetupError
 from rushes.store import objects
 from rushes.store.base import content_type
-from rushes.store.objects import FolderStore, StoreFull
+from rushes.store.objects import FolderStore
 from tests.contracts.store import StoreContract
 
 
@@ -76,7 +76,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from rushes.store.objects import FolderStore
-from rushes.core.errors import SetupError
+from rushes.core.errors import DiskFull, SetupError
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 store = FolderStore(Path({str(tmp_path)!r}))
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
@@ -96,7 +96,7 @@ def test_no_space_is_its_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(obstore, "put", full)
-    with pytest.raises(StoreFull, match="no space left for a/1"):
+    with pytest.raises(DiskFull, match="no space left for a/1"):
         FolderStore(tmp_path).put("a/1.mp4", b"abc")
 
 

@@ -17,15 +17,11 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore
 
-from rushes.core.errors import SetupError
+from rushes.core.errors import DiskFull, SetupError
 from rushes.store.base import StoredObject
 
 _KEY = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)*", re.ASCII)
 _PROBE = "probe"
-
-
-class StoreFull(SetupError):
-    advice = "Free space on the volume of the data folder; the request is tried again."
 
 
 class FolderStore:
@@ -49,7 +45,7 @@ class FolderStore:
             _sync(path)
         except (BaseError, OSError) as error:
             if _is_full(error):
-                raise StoreFull(f"no space left for {key} in {self.root}") from error
+                raise DiskFull(f"no space left for {key} in {self.root}") from error
             raise SetupError(
                 f"{key} cannot be written in {self.root}: {_reason(error)}",
                 advice="Mend the permissions of the data folder.",
