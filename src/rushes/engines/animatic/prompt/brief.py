@@ -18,7 +18,8 @@ class Wish:
 @dataclass(frozen=True)
 class Brief:
     """What was understood. Empty fields were not said. `implied` are places that things belong to (a sofa to a room), `archetypes` of all nouns,
-    drawn or not. `understood` and `ignored` are words of the prompt."""
+    drawn or not. `readings` are words of the prompt and what they were read as: an archetype or "kind:name". `undrawn` are
+    read too, but cannot be drawn yet; `ignored` are words that said nothing."""
 
     places: tuple[str, ...] = ()
     implied: tuple[str, ...] = ()
@@ -33,8 +34,14 @@ class Brief:
     looks: tuple[str, ...] = ()
     effects: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
-    understood: tuple[str, ...] = ()
+    readings: tuple[tuple[str, str], ...] = ()
+    undrawn: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """The words of the prompt that were read, in their order."""
+        return tuple(dict.fromkeys(said for said, _ in self.readings))
 
     @property
     def names(self) -> frozenset[str]:

@@ -22,11 +22,13 @@ BEFORE_NOUN = frozenset(_BEFORE.split())
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`archetype` of each noun; `shy` ones are more often verbs or adjectives; `other` words name nothing to draw;
+    """`archetype` of each noun; `shy` ones are more often verbs or adjectives; `either` are adjectives as well; `other`
+    words name nothing to draw;
     `english` gives a noun for a name in another language or an emoji; `longest` is the longest such name."""
 
     archetype: dict[str, str]
     shy: frozenset[str]
+    either: frozenset[str]
     other: frozenset[str]
     english: dict[str, str]
     longest: int
@@ -37,25 +39,33 @@ def vocabulary() -> Vocabulary:
     table: dict[str, Any] = json.loads((FOLDER / "nouns.json").read_text(encoding="utf-8"))
     archetype: dict[str, str] = {}
     shy: set[str] = set()
+    either: set[str] = set()
     for name, nouns in table["nouns"].items():
         for noun in nouns.split():
-            plain = noun.lstrip("~").replace("_", " ")
+            plain = noun.lstrip("~^")
+            marks = noun[: len(noun) - len(plain)]
+            plain = plain.replace("_", " ")
             archetype[plain] = name
-            if noun[0] == "~":
+            if "~" in marks:
                 shy.add(plain)
+            if "^" in marks:
+                either.add(plain)
     foreign: dict[str, Any] = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
     english = {
         " ".join(words(name)): noun for noun, names in foreign["names"].items() for name in names.split("|")
     }
     english |= foreign["emoji"]
     longest = max((len(name) for name in english if not name.isascii()), default=1)
-    return Vocabulary(archetype, frozenset(shy), frozenset(table["other"].split()), english, longest)
+    return Vocabulary(
+        archetype, frozenset(shy), frozenset(either), frozenset(table["other"].split()), english, longest
+    )
 
 
-def noun_at(tokens: list[str], at: int) -> tuple[int, str]:
-    """How many tokens from `at` on are a known noun, and its archetype; (0, "") if none."""
+def noun_at(tokens: list[str], at: int, behind_noun: bool = False) -> tuple[int, str]:
+    """How many tokens from `at` on are a known noun, and its archetype; (0, "") if none. `behind_noun` says that the
+    token before was read as a noun."""
     known = vocabulary()
-    for length in (2, 1):
+    for length in (3, 2, 1):
         if at + length > len(tokens):
             continue
         head = "".join(token + " " for token in tokens[at : at + length - 1])
@@ -63,14 +73,31 @@ def noun_at(tokens: list[str], at: int) -> tuple[int, str]:
             noun = head + form
             if noun not in known.archetype:
                 continue
-            # A plural, or a word behind an article, is a noun whatever else it may be.
-            plural = form != tokens[at + length - 1] and tokens[at + length - 1].endswith("s")
+            # A plural, or a word behind an article, is a noun whatever else it may be. But "the child plays".
+            plural = (
+                form != tokens[at + length - 1] and tokens[at + length - 1].endswith("s") and not behind_noun
+            )
             behind = at > 0 and tokens[at - 1] in BEFORE_NOUN
+            if length == 1 and noun in known.either and form == tokens[at] and _names(tokens, at + 1):
+                # "A small bowl", "an open hood": it only says what the next noun is like.
+                continue
+            # "A woman painting a fence".
+            doing = behind_noun and tokens[at].endswith("ing") and tokens[at + 1 : at + 2] != ["of"]
+            if doing and tokens[at + 1 : at + 2] and tokens[at + 1] in BEFORE_NOUN:
+                continue
             inflected = form != tokens[at + length - 1] and tokens[at + length - 1].endswith(("ing", "ed"))
             if (noun in known.shy and not (plural or behind)) or inflected:
                 continue
             return length, known.archetype[noun]
     return 0, ""
+
+
+def _names(tokens: list[str], at: int) -> bool:
+    """True when the token at `at` goes on naming a thing: neither the end, nor a mark, a joint or something done."""
+    if at >= len(tokens):
+        return False
+    token = tokens[at]
+    return token[0].isalpha() and token not in STOP and not token.endswith(("ing", "ed"))
 
 
 def translated(tokens: list[str]) -> list[str]:

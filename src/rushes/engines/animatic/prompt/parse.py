@@ -2,7 +2,7 @@
 
 Camera grammar goes first and consumes its words, so that a *drone shot* flies no insect and *pan left* cooks nothing.
 Then the lexicon takes the longest phrase at each place, then the dictionary of nouns. Words after *no* or *without*
-are what to leave out. A noun that is understood but cannot be drawn yet is ignored, and said so.
+are what to leave out. A noun that is understood but cannot be drawn yet is listed as such.
 """
 
 from __future__ import annotations
@@ -22,6 +22,11 @@ COUNTS = {
     "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "several": 3, "many": 5,
     "group": 4, "flock": 6, "fleet": 5, "herd": 5, "pod": 4, "school": 6, "swarm": 6,
 }  # fmt: skip
+TOGETHER = frozenset({"pair", "couple", "group", "flock", "fleet", "herd", "pod", "school", "swarm"})
+"""Counts that are nouns themselves unless *of* follows."""
+STEADY = frozenset({"place", "subject", "time", "season", "weather"})
+"""Kinds whose words are things: "parked" is not a park."""
+LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
 MOST_IGNORED = 40
 
 
@@ -43,8 +48,8 @@ def _moves() -> Mapping[Phrase, str]:
 
 
 @cache
-def _plain() -> frozenset[str]:
-    return frozenset(table("lexicon")["plain"]["words"])
+def _words(kind: str) -> frozenset[str]:
+    return frozenset(table("lexicon")[kind]["words"])
 
 
 def _longest(tokens: list[str], at: int, known: Mapping[Phrase, str]) -> tuple[int, str]:
@@ -52,8 +57,10 @@ def _longest(tokens: list[str], at: int, known: Mapping[Phrase, str]) -> tuple[i
     for length in range(min(5, len(tokens) - at), 0, -1):
         head = tuple(tokens[at : at + length - 1])
         for form in plain_forms(tokens[at + length - 1]):
-            if (*head, form) in known:
-                return length, known[(*head, form)]
+            meaning = known.get((*head, form), "")
+            done = form != tokens[at + length - 1] and tokens[at + length - 1].endswith(("ing", "ed"))
+            if meaning and not (done and meaning.partition(":")[0] in STEADY):
+                return length, meaning
     return 0, ""
 
 
@@ -66,19 +73,22 @@ class _Reading:
     implied: list[str] = field(default_factory=list)
     subjects: list[Wish] = field(default_factory=list)
     without: set[str] = field(default_factory=set)
-    understood: list[str] = field(default_factory=list)
+    readings: list[tuple[str, str]] = field(default_factory=list)
+    undrawn: list[str] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     archetypes: list[str] = field(default_factory=list)
     negated: bool = False
+    cooked: bool = False
+    behind_noun: bool = False
     colour: str | None = None
     count: int = 1
 
     def clause(self) -> None:
         """A mark ends what *no*, a colour or a number speak of."""
-        self.negated, self.colour, self.count = False, None, 1
+        self.negated, self.cooked, self.colour, self.count = False, False, None, 1
 
     def move(self, name: str, said: str) -> None:
-        self.understood.append(said)
+        self.readings.append((said, f"camera:{name}"))
         if self.negated:
             self.without.add(name)
         elif name not in self.moves:
@@ -88,7 +98,7 @@ class _Reading:
         if kind == "colour":
             self.colour = name
             return
-        self.understood.append(said)
+        self.readings.append((said, f"{kind}:{name}"))
         if self.negated:
             self.without.add(name)
         elif kind == "subject":
@@ -97,20 +107,21 @@ class _Reading:
             self.found[kind].append(name)
 
     def noun(self, archetype: str, said: str) -> None:
+        if self.cooked and archetype in LIVING:
+            archetype = "food"
+        self.cooked = False
         row = table("archetypes")[archetype]
         self.archetypes.append(archetype)
+        self.readings.append((said, archetype))
         if self.negated:
             self.without.add(row.get("subject", archetype))
-            self.understood.append(said)
         elif "subject" in row:
-            self.understood.append(said)
             self._subject(row["subject"], said)
         elif "place" in row:
-            self.understood.append(said)
             if row["place"] not in self.implied:
                 self.implied.append(row["place"])
-        else:
-            self.ignored.append(said)
+        elif not row.get("shown"):
+            self.undrawn.append(said)
             self.colour, self.count = None, 1
 
     def _subject(self, kind: str, said: str) -> None:
@@ -142,7 +153,8 @@ def parse(prompt: str) -> Brief:
         looks=tuple(found["look"]),
         effects=tuple(found["effect"]),
         without=frozenset(reading.without),
-        understood=tuple(dict.fromkeys(reading.understood)),
+        readings=tuple(dict.fromkeys(reading.readings)),
+        undrawn=tuple(dict.fromkeys(reading.undrawn))[:MOST_IGNORED],
         ignored=tuple(dict.fromkeys(reading.ignored))[:MOST_IGNORED],
     )
 
@@ -150,6 +162,7 @@ def parse(prompt: str) -> Brief:
 def _read(tokens: list[str], at: int, reading: _Reading) -> int:
     """Read what stands at `at`; how many tokens that was."""
     token = tokens[at]
+    behind_noun, reading.behind_noun = reading.behind_noun, False
     if token in NEGATIONS:
         reading.negated = True
         return 1
@@ -164,20 +177,24 @@ def _read(tokens: list[str], at: int, reading: _Reading) -> int:
         reading.move(name, " ".join(tokens[at : at + length]))
         return length
     length, meaning = _longest(tokens, at, _phrases())
-    long_noun, archetype = noun_at(tokens, at)
+    long_noun, archetype = noun_at(tokens, at, behind_noun)
     kind, _, name = meaning.partition(":")
     # "A fly" is an insect, whatever else flies.
     named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
     if length >= max(long_noun, 1) and not (named and long_noun):
         reading.meaning(kind, name, " ".join(tokens[at : at + length]))
         return length
-    if token in COUNTS:
+    of = tokens[at + 1 : at + 2] == ["of"]
+    if token in COUNTS and not (token in TOGETHER and long_noun and not of):
         reading.count = COUNTS[token]
     elif token.isdigit():
         reading.count = min(max(int(token[:4]), 1), 9)
-    elif any(form in _plain() for form in plain_forms(token)) or token in STOP:
+    elif any(form in _words("plain") for form in plain_forms(token)) or token in STOP:
         return 1
+    elif token in _words("cooked"):
+        reading.cooked = True
     elif long_noun:
+        reading.behind_noun = True
         reading.noun(archetype, " ".join(tokens[at : at + long_noun]))
         return long_noun
     elif not is_nothing_to_draw(token):
