@@ -77,32 +77,33 @@ class Swept(msgspec.Struct, frozen=True):
     ready: int
 
 
-class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """An account and its limits; None means unbounded, but for `priority_cap`, where it is 0. Caps count requests,
-    `per_minute` calls, budgets seconds of visible successes per UTC day and month; `keep_for` is how many seconds files
-    are kept, infinity for ever, None as the house does."""
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Caps count requests, `per_minute` calls; None means unbounded. `keep_for` is how many seconds files are kept,
+    infinity for ever, None as the next wider rule says."""
 
-    name: str
-    weight: float = 1.0
     queue_cap: int | None = None
     running_cap: int | None = None
-    priority_cap: int | None = None
     per_minute: int | None = None
-    day_budget: float | None = None
-    month_budget: float | None = None
     keep_for: float | None = None
 
 
-class CardLimits(msgspec.Struct, frozen=True, kw_only=True):
+class Owner(Bounds, frozen=True, kw_only=True):
+    """An account and its limits. Budgets are seconds of visible successes per UTC day and month, None for unbounded;
+    a `priority_cap` of None is 0."""
+
+    name: str
+    weight: float = 1.0
+    priority_cap: int | None = None
+    day_budget: float | None = None
+    month_budget: float | None = None
+
+
+class CardLimits(Bounds, frozen=True, kw_only=True):
     """What an owner may do with one card. His own caps and rate, which count all cards together, hold beside these; the
     card's `keep_for` stands before his."""
 
     owner: str
     card: str
-    queue_cap: int | None = None
-    running_cap: int | None = None
-    per_minute: int | None = None
-    keep_for: float | None = None
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,8 @@ requests = Table(
     Column("retry_of", String(64)),
     # What policies said of it.
     Column("tags", _Json, nullable=False, server_default="[]"),
+    # The newest picture of the clip while it is being made.
+    Column("live_preview", Text),
     CheckConstraint(f"status IN ({_words(Status)})", "status_known"),
     CheckConstraint(f"phase IN ({_words(Phase)})", "phase_known"),
     CheckConstraint(f"held IN ({_words(Held)})", "held_known"),
@@ -189,34 +191,39 @@ attempts = Table(
     CheckConstraint("(ended_by IS NULL) = (seconds IS NULL)", "ended_has_seconds"),
 )
 
+
+def _bounds() -> tuple[Column[Any], ...]:
+    """What bounds an owner with all cards together, and with a single one; `rows.Bounds` in columns. NULL means
+    unbounded."""
+    return (
+        Column("queue_cap", Integer),
+        Column("running_cap", Integer),
+        Column("per_minute", Integer),
+        # Seconds; infinity means for ever, NULL the next wider rule.
+        Column("keep_for", Double),
+    )
+
+
 owners = Table(
     "owners",
     metadata,
     Column("name", String(255), primary_key=True),
     Column("weight", Double, nullable=False, server_default="1"),
     Column("last_turn", Double, nullable=False, server_default="0"),
-    # NULL means unbounded.
-    Column("queue_cap", Integer),
-    Column("running_cap", Integer),
+    *_bounds(),
     Column("priority_cap", Integer),
-    Column("per_minute", Integer),
     Column("day_budget", Double),
     Column("month_budget", Double),
-    # Seconds; infinity means for ever, NULL the house's own rule.
-    Column("keep_for", Double),
     CheckConstraint("weight > 0", "weight_positive"),
 )
 
-# What an owner may do with one card, beside what `owners` says of all of them together. NULL means unbounded.
+# What an owner may do with one card, beside what `owners` says of all of them together.
 limits = Table(
     "limits",
     metadata,
     Column("owner", String(255), primary_key=True),
     Column("card", String(255), primary_key=True),
-    Column("queue_cap", Integer),
-    Column("running_cap", Integer),
-    Column("per_minute", Integer),
-    Column("keep_for", Double),
+    *_bounds(),
 )
 
 # The greatest turn ever claimed, by priority: a level that is served late must not push the others' newcomers back.
