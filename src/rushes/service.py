@@ -11,20 +11,17 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Any
 
 import msgspec
 
 from rushes.core import keys
 from rushes.core.audit import Stage
-from rushes.core.card import Card, ImageRules
+from rushes.core.card import Card
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
 from rushes.core.errors import (
     BadImage,
-    FetchError,
     FileGone,
     InvalidShot,
     NotRepeatable,
@@ -34,34 +31,17 @@ from rushes.core.errors import (
 from rushes.core.forecast import Glance, work
 from rushes.core.request import Attempt, Forecast, Request, Status
 from rushes.core.shot import MAX_SEED, Shot
-from rushes.core.signing import Signer
 from rushes.core.statistics import Statistics
+from rushes.files import CheckedImage, Files, ImageDesk
 from rushes.ledger.queue import Ledger, NewRequest, Page
 from rushes.policies.base import Case
 from rushes.policies.panel import Panel
-from rushes.store.base import Store, content_type
+from rushes.store.base import Store
 
-FILES = "/files/"
-UPLOAD_SECONDS = 15 * 60
 LARGE_INLINE = 64 * 1024
 LARGEST_PAYLOAD = 256 * 1024
 LINE_SECONDS, PACES_SECONDS = 1.0, 10.0
 """How old a look at the waiting line may be, and what is known of the models' paces."""
-UPLOAD_TYPES = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
-
-
-class CheckedImage(Protocol):
-    @property
-    def data(self) -> bytes: ...
-    @property
-    def extension(self) -> str: ...
-
-
-class ImageDesk(Protocol):
-    """Where strangers' images are decoded, checked and written anew. Raises `BadImage`."""
-
-    def decode_inline(self, text: str) -> bytes: ...
-    def check(self, data: bytes, rules: ImageRules) -> CheckedImage: ...
 
 
 class Caller(msgspec.Struct, frozen=True):
@@ -89,24 +69,10 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     trace: str | None = None
 
 
-class UploadLinks(msgspec.Struct, frozen=True):
-    """`put` takes the bytes once within 15 minutes; `get` is what the client then names as its image."""
-
-    put: str
-    get: str
-
-
-class File(msgspec.Struct, frozen=True):
-    path: Path
-    content_type: str
-
-
 @dataclass(frozen=True)
 class ServiceOptions:
-    """`link_seconds` None: links work as long as the file is kept. `start_within`, `keep_for` in seconds or None."""
+    """In seconds; None for no bound."""
 
-    public_url: str
-    link_seconds: float | None = None
     start_within: float | None = None
     keep_for: float | None = None
 
@@ -118,7 +84,7 @@ class Service:
         ledger: Ledger,
         store: Store,
         catalogue: Catalogue,
-        signer: Signer,
+        files: Files,
         images: ImageDesk,
         clock: Clock,
         options: ServiceOptions,
@@ -130,7 +96,7 @@ class Service:
         self._ledger = ledger
         self._store = store
         self._catalogue = catalogue
-        self._signer = signer
+        self.files = files
         self._images = images
         self._clock = clock
         self._options = options
@@ -296,7 +262,9 @@ class Service:
         is one: a client who writes the like gets it back as written."""
         mark = request.image_key and stored_mark(request.image_key)
         return {
-            name: self.link(request.image_key) if mark and request.image_key and value == mark else value
+            name: self.files.link(request.image_key)
+            if mark and request.image_key and value == mark
+            else value
             for name, value in request.payload.items()
         }
 
@@ -310,82 +278,7 @@ class Service:
         """Raises `UnknownModel`."""
         return self._catalogue.find(model)
 
-    # -- files -------------------------------------------------------------------------------------------------
-
-    def link(self, key: str) -> str:
-        """A public URL of one stored file."""
-        life = self._options.link_seconds
-        return self._url("GET", key, 0 if life is None else self._clock.now() + life)
-
-    def check_link(self, method: str, path: str, expires: str, signature: str) -> bool:
-        return self._signer.check(method, path, expires, signature, self._clock.now())
-
-    def own_key(self, url: str) -> str | None:
-        """The store's key behind one of our own links, or None for any other URL. A right signature is enough,
-        whatever the host: behind a proxy one server has many names, and nobody else can sign. Raises `FetchError`
-        for a link to this very server whose signature is wrong or has run out."""
-        try:
-            parts = urlsplit(url)
-            query = parse_qs(parts.query)
-        except ValueError:
-            return None
-        path = unquote(parts.path)
-        if not path.startswith(FILES):
-            return None
-        if self.check_link("GET", path, query.get("exp", [""])[0], query.get("sig", [""])[0]):
-            return path.removeprefix(FILES)
-        if parts.netloc == urlsplit(self._options.public_url).netloc:
-            raise FetchError("the image's link to this server is not valid or has run out")
-        return None
-
-    def file(self, key: str) -> File:
-        """Raises `UnknownRequest` when there is no such file, `FileGone` when its time is over."""
-        try:
-            self._store.head(key)
-        except KeyError:
-            if self._ledger.had_file(key):
-                raise FileGone("this file was kept for its time and is gone") from None
-            raise UnknownRequest(key) from None
-        path = self._store.local_path(key)
-        if path is None:
-            raise UnknownRequest(key)
-        return File(path, content_type(key))
-
-    def upload_links(self, caller: Caller, file_type: str) -> UploadLinks:
-        extension = UPLOAD_TYPES.get(file_type.lower().removeprefix("image/").lstrip("."))
-        if extension is None:
-            raise InvalidShot(
-                "file_type",
-                "option",
-                f"'{file_type}' cannot be uploaded",
-                value=file_type,
-                allowed=tuple(UPLOAD_TYPES),
-            )
-        account = hashlib.sha256(caller.owner.encode()).hexdigest()[:16]
-        key = f"uploads/{account}/{self._clock.new_id()}.{extension}"
-        put = self._url("PUT", key, self._clock.now() + UPLOAD_SECONDS)
-        return UploadLinks(put, self._url("GET", key, 0))
-
-    @property
-    def upload_limit(self) -> int:
-        """The bytes of the largest image that any model takes."""
-        return max(card.image.max_bytes for card in self._catalogue)
-
-    def take_upload(self, key: str, data: bytes) -> None:
-        """Keep an uploaded image, written anew. The model's own limits are checked when a request names it.
-        Raises `BadImage`."""
-        if not data:
-            raise BadImage("the upload is empty")
-        rules = max((card.image for card in self._catalogue), key=lambda rules: rules.max_bytes)
-        checked = self._images.check(
-            data, msgspec.structs.replace(rules, min_side=1, min_ratio=1e-9, max_ratio=1e9)
-        )
-        self._store.put(key, checked.data)
-
     # -- the small print ---------------------------------------------------------------------------------------
-
-    def _url(self, method: str, key: str, expires: float) -> str:
-        return self._options.public_url + self._signer.sign(method, FILES + key, expires)
 
     def _check_inline(self, card: Card, text: str) -> CheckedImage:
         """An image sent inside the call is checked before it is answered. Raises `InvalidShot`."""

@@ -132,7 +132,7 @@ def test_a_rightly_signed_link_to_no_file_is_404(site: Site, key: str) -> None:
 
 def test_an_upload_is_bounded(site: Site, ann: Account) -> None:
     put = ann.post(f"{GMI}/upload-url", {"file_type": "png"}).json()["upload_url"]
-    answer = site.client.put(put, content=b"\x89PNG" + bytes(site.house.service.upload_limit))
+    answer = site.client.put(put, content=b"\x89PNG" + bytes(site.house.files.upload_limit))
     assert answer.status_code == 413
     assert "larger than" in answer.json()["error"]
 
@@ -141,7 +141,7 @@ def test_an_image_link_that_ran_out_fails_the_request_at_intake(site: Site, ann:
     signer = Signer(site.house.folder.secret())
     url = "http://testserver" + signer.sign("GET", "/files/uploads/x/y.png", 1_000_000_000)
     with pytest.raises(Exception, match="has run out"):
-        site.house.service.own_key(url)
+        site.house.files.own_key(url)
 
 
 def test_an_inline_image_is_kept_without_its_metadata(site: Site, ann: Account) -> None:

@@ -328,7 +328,7 @@ def test_upload_then_name_the_image(
     assert site.client.get(links["public_url"]).headers["content-type"].startswith("image/")
     request_id = ann.submitted({"image": links["public_url"]}, IMAGE)
     assert ann.record(request_id)["payload"] == {"image": links["public_url"]}
-    assert site.house.service.own_key(links["public_url"])
+    assert site.house.files.own_key(links["public_url"])
 
 
 @pytest.mark.parametrize("file_type", ["gif", "", None, 7, "../png"])

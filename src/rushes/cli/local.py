@@ -54,7 +54,7 @@ class LocalClient:
 
     def download(self, view: RequestView, path: Path) -> Path:
         assert view.outcome is not None
-        kept = self._house.service.file(view.outcome.video_url).path
+        kept = self._house.service.files.open(view.outcome.video_url).path
         with whole_file(path) as file, kept.open("rb") as video:
             shutil.copyfileobj(video, file)
         return path

@@ -84,7 +84,7 @@ def make_app(
     app = Starlette(
         routes=[
             *routes,
-            *file_routes(service),
+            *file_routes(service.files),
             HttpRoute("/openapi.json", openapi),
             *operation_routes(operations),
         ],

@@ -93,7 +93,7 @@ class Desk:
             case ModelDetail(id):
                 return ModelInfo.of(service.model(id), org_id=caller.owner)
             case UploadUrl(file_type):
-                links = service.upload_links(caller, file_type)
+                links = service.files.upload_links(caller.owner, file_type)
                 return UploadTarget(links.put, links.get)
 
     def look(self, caller: Caller, request_id: str) -> tuple[RequestView, int]:
@@ -102,12 +102,14 @@ class Desk:
         return self.view(request), request.revision
 
     def _accepted(self, request: Request) -> Accepted:
-        return Accepted.first(RequestView.of(request, self._service.link, warnings=self._warnings(request)))
+        return Accepted.first(
+            RequestView.of(request, self._service.files.link, warnings=self._warnings(request))
+        )
 
     def view(self, request: Request) -> RequestView:
         return RequestView.of(
             request,
-            self._service.link,
+            self._service.files.link,
             payload=self._service.shown_payload(request),
             org_id=request.owner,
             warnings=self._warnings(request),

@@ -7,20 +7,15 @@ time is over 410.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from rushes.core.errors import FileGone, RushesError, UnknownRequest
+from rushes.files import FILES, Files
 from rushes.server.body import read_body
 
-if TYPE_CHECKING:
-    from rushes.service import Service
-
-FILES = "/files/"
 _HEADERS = {
     "cache-control": "private, max-age=31536000, immutable",
     "x-content-type-options": "nosniff",
@@ -30,13 +25,13 @@ _HEADERS = {
 }
 
 
-def file_routes(service: Service) -> list[Route]:
+def file_routes(files: Files) -> list[Route]:
     async def get(request: Request) -> Response:
         key = request.path_params["key"]
-        if not _signed(service, request, "GET"):
+        if not _signed(files, request, "GET"):
             return _refusal(403, "this link is not valid or has run out; poll the request for a fresh one")
         try:
-            file = await run_in_threadpool(service.file, key)
+            file = await run_in_threadpool(files.open, key)
             found = await run_in_threadpool(file.path.stat)
         except FileGone as gone:
             return _refusal(410, str(gone))
@@ -54,11 +49,11 @@ def file_routes(service: Service) -> list[Route]:
         return answer
 
     async def put(request: Request) -> Response:
-        if not _signed(service, request, "PUT"):
+        if not _signed(files, request, "PUT"):
             return _refusal(403, "this upload link is not valid or has run out; ask for a new one")
         try:
-            data = await read_body(request, service.upload_limit)
-            await run_in_threadpool(service.take_upload, request.path_params["key"], data)
+            data = await read_body(request, files.upload_limit)
+            await run_in_threadpool(files.take_upload, request.path_params["key"], data)
         except RushesError as error:
             return _refusal(error.status_hint, str(error))
         return Response(status_code=200)
@@ -74,10 +69,10 @@ def _known(tags: str, tag: str) -> bool:
     return tag in (word.strip().removeprefix("W/") for word in tags.split(","))
 
 
-def _signed(service: Service, request: Request, method: str) -> bool:
+def _signed(files: Files, request: Request, method: str) -> bool:
     query = request.query_params
     path = FILES + request.path_params["key"]
-    return service.check_link(method, path, query.get("exp", ""), query.get("sig", ""))
+    return files.check_link(method, path, query.get("exp", ""), query.get("sig", ""))
 
 
 def _refusal(status: int, text: str) -> Response:

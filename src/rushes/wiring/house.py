@@ -11,6 +11,7 @@ from rushes.core.catalogue import Catalogue
 from rushes.core.clock import SYSTEM_CLOCK
 from rushes.core.keys import digest
 from rushes.core.signing import Signer
+from rushes.files import Files
 from rushes.ledger.queue import Ledger
 from rushes.media.checker import ImageChecker
 from rushes.media.inputs import CheckedImage, decode_base64
@@ -54,6 +55,7 @@ class House:
     catalogue: Catalogue
     images: Images
     panel: Panel
+    files: Files
     service: Service
 
 
@@ -82,16 +84,24 @@ def open_house(settings: Settings, public_url: str | None = None) -> Iterator[Ho
     fixed = {} if settings.api_key is None else {digest(settings.api_key.get_secret_value()): DEFAULT_OWNER}
     with open_ledger(settings) as ledger:
         panel = make_panel(settings, ledger)
-        service = Service(
+        files = Files(
             ledger=ledger,
             store=store,
             catalogue=catalogue,
             signer=Signer(folder.secret()),
             images=images,
             clock=SYSTEM_CLOCK,
+            public_url=public_url or settings.public_url,
+            link_seconds=settings.link_seconds,
+        )
+        service = Service(
+            ledger=ledger,
+            store=store,
+            catalogue=catalogue,
+            files=files,
+            images=images,
+            clock=SYSTEM_CLOCK,
             options=ServiceOptions(
-                public_url=public_url or settings.public_url,
-                link_seconds=settings.link_seconds,
                 start_within=settings.start_within,
                 keep_for=None if settings.keep_days is None else settings.keep_days * DAY,
             ),
@@ -99,7 +109,7 @@ def open_house(settings: Settings, public_url: str | None = None) -> Iterator[Ho
             panel=panel,
         )
         try:
-            yield House(settings, folder, ledger, store, catalogue, images, panel, service)
+            yield House(settings, folder, ledger, store, catalogue, images, panel, files, service)
         finally:
             checker.stop()
 

@@ -170,7 +170,7 @@ def make_intake(settings: Settings, house: House, threads: int) -> Intake:
 
     def fetch(url: str) -> bytes:
         """As large as any model takes now: a reload may have changed it."""
-        limit = house.service.upload_limit
+        limit = house.files.upload_limit
         return Fetcher(allowed, max_bytes=limit, deadline=settings.fetch_seconds).fetch(url)
 
     return Intake(
@@ -178,7 +178,7 @@ def make_intake(settings: Settings, house: House, threads: int) -> Intake:
         house.store,
         name=f"{socket.gethostname()}/intake",
         fetch=fetch,
-        own_key=house.service.own_key,
+        own_key=house.files.own_key,
         check=house.images.check_for,
         panel=house.panel,
         threads=threads,
