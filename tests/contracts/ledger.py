@@ -189,6 +189,30 @@ class LedgerContract:
         assert (done.queued_at, done.started_at, done.finished_at) == (START, START + 3, START + 9)
         assert nothing_to_take(ledger) is None
 
+    @pytest.mark.parametrize("end", ["finish", "fail", "retry", "release", "cancel", "take over"])
+    def test_a_live_preview_lasts_as_long_as_its_attempt(self, ledger: Ledger, end: str) -> None:
+        ledger.submit(a_request("r"))
+        lease = take(ledger)
+        assert ledger.get("r").live_preview is None
+        for key in ("r/1.live1.jpg", "r/1.live2.jpg"):
+            ledger.beat(lease, Phase.RENDER, 0.25, live_preview=key)
+            assert ledger.get("r").live_preview == key
+        match end:
+            case "finish":
+                ledger.finish(lease, an_outcome(lease))
+            case "fail":
+                ledger.fail(lease, BadOutput("black"))
+            case "retry":
+                ledger.fail(lease, EngineError("once more"))
+            case "release":
+                ledger.release(lease)
+            case "cancel":
+                ledger.cancel("r")
+            case "take over":
+                pass_time(ledger, ledger.lease_seconds + 1)
+                assert take(ledger).fence == 2
+        assert ledger.get("r").live_preview is None
+
     def test_the_revision_rises_with_every_visible_change(self, ledger: Ledger) -> None:
         seen = [ledger.submit(a_request("r")).revision]
 

@@ -57,7 +57,7 @@ attempts = st.builds(
 
 
 def carried_view(view: RequestView) -> RequestView:
-    """Times lose their fraction. Phase, progress, place and forecast are told before the end, the outcome after a
+    """Times lose their fraction. Phase, progress, place, forecast and live preview are told before the end, the outcome after a
     success, the error after any other end, where one is always told; and after the end whether the files are gone."""
     live, done = not view.status.terminal, view.status is Status.SUCCESS
     failed = view.status.terminal and not done
@@ -71,6 +71,7 @@ def carried_view(view: RequestView) -> RequestView:
         position=view.position if live else None,
         eta=view.eta if live else None,
         eta_error=view.eta_error if live else None,
+        live_preview_url=view.live_preview_url if live else None,
         outcome=view.outcome if done else None,
         error=(view.error or f"the request was {view.status}") if failed else None,
         error_name=view.error_name if failed else None,

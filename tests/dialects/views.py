@@ -87,6 +87,7 @@ def _views(status: Status) -> st.SearchStrategy[RequestView]:
         position=st.none() | st.integers(0, 10**6),
         eta=st.none() | st.floats(0, 1e6),
         eta_error=st.none() | st.floats(0, 1e6),
+        live_preview_url=st.none() | names,
         outcome=outcomes if status is Status.SUCCESS else st.none() | outcomes,
         error=maybe,
         error_name=maybe,

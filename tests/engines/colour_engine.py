@@ -73,7 +73,12 @@ class ColourEngine:
         self._jobs = 0
 
     def capabilities(self) -> Capabilities:
-        return Capabilities(sound=True, honours=frozenset({"seed"}), description="Flat moving colours.")
+        return Capabilities(
+            sound=True,
+            honours=frozenset({"seed"}),
+            description="Flat moving colours.",
+            source="algorithmicMedia",
+        )
 
     def plan(self, shot: Shot, image_size: tuple[int, int] | None) -> Plan:
         upright = image_size is not None and image_size[1] > image_size[0]
@@ -107,7 +112,6 @@ class ColourEngine:
         report = Report(
             understood=("colour",),
             details={"hue": np.float32(0.5) if mood == "bad report" else 0.5},
-            source="algorithmicMedia",
         )
         if mood == "file":
             return self._file(frames, plan, shot, folder, report)
@@ -130,7 +134,9 @@ class ColourEngine:
         start = shot.seed / 97 + self._jobs / 10 + (0.0 if image is None else float(image.mean()) / 255)
         count = plan.frames - 1 if mood == "short" else plan.frames
         for number in range(count):
-            if mood == "hold" and number == plan.frames // 2:
+            if mood == "show":
+                control.preview(np.full((18, 32, 3), 10 * number, np.uint8))
+            if mood in ("hold", "show") and number == plan.frames // 2:
                 self._waits.mark("half")
                 self._waits.hold("go on", control)
             if mood == "crash half" and number == plan.frames // 2:

@@ -89,8 +89,8 @@ class Site:
         self.house.store.put(key, picture())
         self.house.ledger.finish_intake(lease, key)
 
-    def beat(self, lease: Lease, progress: float) -> None:
-        self.house.ledger.beat(lease, Phase.RENDER, progress)
+    def beat(self, lease: Lease, progress: float, live_preview: str | None = None) -> None:
+        self.house.ledger.beat(lease, Phase.RENDER, progress, live_preview=live_preview)
 
     def finish(self, lease: Lease, video: bytes = VIDEO) -> None:
         keys = {}

@@ -9,7 +9,7 @@ import pytest
 
 from rushes.core.errors import EngineError
 from tests.server.live import Live
-from tests.server.site import GMI, Account, Site, open_site
+from tests.server.site import GMI, Account, Site, open_site, picture
 
 
 @pytest.fixture
@@ -45,6 +45,25 @@ def test_a_stream_tells_every_state_until_the_end(site: Site, ann: Account) -> N
     assert last.record["outcome"]["video_url"]
     assert live.event() is None
     assert first.revision < begun.revision < told.revision < last.revision
+
+
+def test_a_stream_shows_what_is_being_made(site: Site, ann: Account) -> None:
+    request = ann.submitted()
+    lease = site.start(request)
+    key = f"{request}/{lease.fence}.live1.jpg"
+    site.house.store.put(key, picture("JPEG"))
+    site.beat(lease, 0.5, key)
+    live = stream(site, ann, request)
+    told = live.event()
+    assert told is not None
+    shown = site.client.get(told.record["live_preview_url"])
+    assert (shown.status_code, shown.headers["content-type"]) == (200, "image/jpeg")
+    assert shown.content == picture("JPEG")
+    assert ann.record(request)["live_preview_url"] == told.record["live_preview_url"]
+    site.finish(lease)
+    last = live.event()
+    assert last is not None
+    assert "live_preview_url" not in last.record
 
 
 def test_a_stream_is_one_to_every_reader(ann: Account) -> None:

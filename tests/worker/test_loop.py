@@ -51,10 +51,12 @@ class Diary(Ledger):
         self.claims.append((resident, load_seconds))
         return super().claim(worker, cards, resident, load_seconds)
 
-    def beat(self, lease: Lease, phase: Phase, progress: float, note: str = "") -> None:
+    def beat(
+        self, lease: Lease, phase: Phase, progress: float, note: str = "", live_preview: str | None = None
+    ) -> None:
         self._here()
         self.beats.append((phase, progress))
-        super().beat(lease, phase, progress, note)
+        super().beat(lease, phase, progress, note, live_preview)
 
     def finish(self, lease: Lease, outcome: Outcome, tags: Sequence[str] = ()) -> None:
         self._here()

@@ -150,8 +150,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `model` is the id as the client wrote it, `card` the card's own. `payload` is the body's payload as sent, with
     inline images replaced by `store:` keys. `revision` rises with every visible change. `keep_until` is when the files
-    of an ended request may go, `expired_at` when they went. `note` is the engine's word on its phase. `turn` is the place
-    in the fair share, `retry_of` the request that this one repeats, `tags` what policies said of it.
+    of an ended request may go, `expired_at` when they went. `note` is the engine's word on its phase, `live_preview` the
+    key of the newest picture of a clip that is being made. `turn` is the place in the fair share, `retry_of` the request
+    that this one repeats, `tags` what policies said of it.
     """
 
     id: str
@@ -185,6 +186,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     expired_at: float | None = None
     retry_of: str | None = None
     tags: tuple[str, ...] = ()
+    live_preview: str | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -152,7 +152,7 @@ NO_FORECAST = Forecast()
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     """A request as a client sees it. Times are seconds since the epoch, `progress` is 0 … 1 of the whole attempt;
     `position` counts the requests before it in the line, `eta` is the seconds to its end by what such requests took
-    lately, give or take `eta_error`;
+    lately, give or take `eta_error`; `live_preview_url` is a picture of what is being made, as long as it is;
     `warnings` are sentences about the call itself, such as keys that the model does not know. `expired` says that the
     files were kept for their time and are gone, `retry_of` which request this one repeats."""
 
@@ -171,6 +171,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     position: int | None = None
     eta: float | None = None
     eta_error: float | None = None
+    live_preview_url: str | None = None
     outcome: OutcomeView | None = None
     error: str | None = None
     error_name: str | None = None
@@ -206,6 +207,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
             position=forecast.position,
             eta=forecast.eta,
             eta_error=forecast.error,
+            live_preview_url=link(request.live_preview) if running and request.live_preview else None,
             outcome=None if request.outcome is None else OutcomeView.of(request.outcome, link),
             error=request.error or request.cancel_reason or None,
             error_name=request.error_name,

@@ -67,6 +67,7 @@ class Record(msgspec.Struct, kw_only=True):
     position: int | UnsetType = UNSET
     eta_seconds: float | UnsetType = UNSET
     eta_error_seconds: float | UnsetType = UNSET
+    live_preview_url: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
     warnings: tuple[str, ...] | UnsetType = UNSET
     retry_of: str | UnsetType = UNSET
@@ -164,6 +165,7 @@ def record_of(view: RequestView) -> Record:
         record.position = _given(view.position)
         record.eta_seconds = _given(view.eta)
         record.eta_error_seconds = _given(view.eta_error)
+        record.live_preview_url = _given(view.live_preview_url)
     return record
 
 
@@ -220,6 +222,7 @@ def view_of(record: Record) -> RequestView:
         position=_taken(record.position),
         eta=_taken(record.eta_seconds),
         eta_error=_taken(record.eta_error_seconds),
+        live_preview_url=_taken(record.live_preview_url),
         outcome=_outcome_view(outcome) if told else None,
         error=record.error or outcome.error or None,
         error_name=outcome.error_name or None,

@@ -43,7 +43,8 @@ class Capabilities:
     """What an engine can do, known before it is loaded. A card that promises more is refused when it is read.
 
     `honours` names the optional parameters that change its output (of `negative_prompt`, `cfg_scale`, `seed`);
-    the model detail tells the client about the others. `max_seconds` bounds a clip.
+    the model detail tells the client about the others. `max_seconds` bounds a clip. `source` is the IPTC digital source
+    type that all files of its clips are marked with.
     """
 
     text_to_video: bool = True
@@ -53,6 +54,7 @@ class Capabilities:
     max_seconds: int = 10
     honours: frozenset[str] = frozenset({"negative_prompt", "cfg_scale", "seed"})
     description: str = ""
+    source: str = "trainedAlgorithmicMedia"
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,13 @@ class Report:
     """The engine's honest account of one clip. All of it reaches the client in the outcome.
 
     `understood` and `ignored` are words of the prompt; `warnings` are sentences; `details` are JSON values such as
-    the camera move. `source` is the IPTC digital source type that provenance writes.
+    the camera move.
     """
 
     understood: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
-    source: str = "trainedAlgorithmicMedia"
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ class EngineContract:
         assert all(picture.dtype == np.uint8 for picture in control.previews)
         assert all(picture.ndim == 3 and picture.shape[2] == 3 for picture in control.previews)
         msgspec.json.encode(dict(clip.report.details))
-        assert clip.report.source
+        assert loaded.capabilities().source
 
     def test_sound_is_there_exactly_when_asked_for(self, loaded: Engine, tmp_path: Path) -> None:
         for sound in {False, loaded.capabilities().sound}:

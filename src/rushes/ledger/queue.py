@@ -118,10 +118,17 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
             lambda connection: self._claim(connection, worker, cards, resident, load_seconds)
         )
 
-    def beat(self, lease: Lease, phase: Phase, progress: float, note: str = "") -> None:
-        """Renew the lease and tell how far the attempt is: `progress` is 0…1 of `phase`, `note` a word for a person.
-        Raises `LeaseLost`, which also tells of a cancel."""
-        values = {"phase": phase.value, "progress": min(1.0, max(0.0, progress)), "note": note}
+    def beat(
+        self, lease: Lease, phase: Phase, progress: float, note: str = "", live_preview: str | None = None
+    ) -> None:
+        """Renew the lease and tell how far the attempt is: `progress` is 0…1 of `phase`, `note` a word for a person,
+        `live_preview` the key of what is to be seen so far. Raises `LeaseLost`, which also tells of a cancel."""
+        values = {
+            "phase": phase.value,
+            "progress": min(1.0, max(0.0, progress)),
+            "note": note,
+            "live_preview": live_preview,
+        }
         self.db.write(lambda connection: self._guarded(connection, self._sql.beat, lease, values))
 
     def finish(self, lease: Lease, outcome: Outcome, tags: Sequence[str] = ()) -> None:

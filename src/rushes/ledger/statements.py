@@ -66,6 +66,7 @@ class Changes:
             ready_at=null(),
             phase=null(),
             note="",
+            live_preview=null(),
             **values,
         )
 
@@ -78,6 +79,7 @@ class Changes:
             phase=null(),
             progress=0.0,
             note="",
+            live_preview=null(),
             **values,
         )
 
@@ -197,6 +199,7 @@ class Statements:
                 phase=null(),
                 progress=0.0,
                 note="",
+                live_preview=null(),
             )
             return update(requests).where(R.id == one).values(values).returning(*LEASE_COLUMNS)
 

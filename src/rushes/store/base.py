@@ -1,6 +1,7 @@
 """The seam to wherever the bytes lie. Keys are slash-separated words; URLs are made when read, never stored.
 
 {request id}/{fence}.mp4  .jpg  .preview.mp4     results
+{request id}/{fence}.live{n}.jpg                 what is to be seen while it is made; the newest two
 inputs/{request id}.{jpg|png}                    checked input images
 uploads/{owner}/{upload id}                      what clients put by a signed upload URL
 """

@@ -35,7 +35,8 @@ SPANS: dict[Phase, tuple[float, float]] = {
 
 
 class Heart:
-    """Beats while its block runs. `tell` takes what the studio reports; `lost` is set when the attempt is over for us.
+    """Beats while its block runs. `tell` takes what the studio reports, `show` the key of a live preview; `lost` is set
+    when the attempt is over for us.
 
     `held_since` is a monotonic time before the claim: what is lost is always counted from before the ledger answered.
     """
@@ -60,6 +61,7 @@ class Heart:
         self._phases = phases
         self._on_lost = on_lost
         self._phase, self._progress, self._note = Phase.LOAD, 0.0, ""
+        self._live_preview: str | None = None
         self._ended = threading.Event()
         self._turn = threading.Lock()
         logged = contextvars.copy_context()  # request and fence stand on this thread's lines too
@@ -71,6 +73,10 @@ class Heart:
         self._phases.enter(phase)
         self._phase, self._note = phase, note
         self._progress = max(self._progress, start + (end - start) * fraction)
+
+    def show(self, key: str) -> None:
+        """From the next beat on the request names this picture."""
+        self._live_preview = key
 
     def last(self, write: Callable[[], object]) -> None:
         """Write the attempt's end. No beat falls on it or follows it: a beat of ours would find the lease lost."""
@@ -103,7 +109,7 @@ class Heart:
         """False when the attempt is lost."""
         asked = self._clock.monotonic()
         try:
-            self._ledger.beat(self._lease, self._phase, self._progress, self._note)
+            self._ledger.beat(self._lease, self._phase, self._progress, self._note, self._live_preview)
         except LeaseLost:
             log.warning("lease lost", phase=self._phase)
             return False

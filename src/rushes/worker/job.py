@@ -40,7 +40,7 @@ def make(job: Job, engine: Engine, control: Control) -> Outcome:
     clip = engine.render(job.shot, plan, image, control, folder)
     encode(clip, plan, job, control)
     found = look(clip, folder, control)
-    mark(clip, folder)
+    mark(clip, folder, engine)
     return account(job, engine, clip, found, folder / VIDEO)
 
 
@@ -90,11 +90,12 @@ def look(clip: Clip, folder: Path, control: Control) -> Inspection:
     )
 
 
-def mark(clip: Clip, folder: Path) -> None:
+def mark(clip: Clip, folder: Path, engine: Engine) -> None:
     """Say in the files that a machine made them. A signed file says so already, and would lose its signature."""
+    source = engine.capabilities().source
     for name in (PREVIEW,) if signed_by(clip, folder) else (VIDEO, PREVIEW):
-        provenance.mark_video(folder / name, source=clip.report.source)
-    provenance.mark_image(folder / THUMBNAIL, source=clip.report.source)
+        provenance.mark_video(folder / name, source=source)
+    provenance.mark_image(folder / THUMBNAIL, source=source)
 
 
 def signed_by(clip: Clip, folder: Path) -> Literal["", "upstream"]:
@@ -122,7 +123,7 @@ def account(job: Job, engine: Engine, clip: Clip, found: Inspection, video: Path
         seed=job.shot.seed,
         engine=engine.name,
         sha256=provenance.file_sha256(video),
-        source=said.source,
+        source=engine.capabilities().source,
         credentials=signed_by(clip, video.parent),
         report=msgspec.to_builtins(report),
         measured=found.measured,

@@ -12,6 +12,7 @@ import errno
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -45,6 +46,7 @@ from rushes.worker.pause import Pause
 from rushes.worker.phases import Phases, traced
 from rushes.worker.presence import Presence
 from rushes.worker.publish import Published, Publisher
+from rushes.worker.showing import Showing
 from rushes.worker.studios import Studios
 
 log = structlog.get_logger(__name__)
@@ -88,6 +90,8 @@ class Worker:
         self._warm = warm
         self._making = making
         self._publisher = Publisher(store, panel, sealer)
+        # Nobody sees what the operator's policies and frame hook have not seen.
+        self._shows = (panel is None or panel.empty) and making.frame_hook is None
         self._beat_seconds = beat_seconds
         self._drain_seconds = drain_seconds
         self._clock = clock
@@ -194,7 +198,7 @@ class Worker:
         error: RushesError | None = None
         published: Published | None = None
         end: tuple[str, Callable[[], object]]
-        with heart:
+        with heart, self._showing(lease, heart):
             try:
                 published = self._produce(lease, heart)
                 outcome = msgspec.structs.replace(published.outcome, timings=phases.seconds())
@@ -216,9 +220,18 @@ class Worker:
             self._disk_pause.over()
         return error
 
+    def _folder(self, lease: Lease) -> Path:
+        """The attempt's own scratch folder."""
+        return self._work / f"{lease.request_id}.{lease.fence}"
+
+    def _showing(self, lease: Lease, heart: Heart) -> AbstractContextManager[object]:
+        if not self._shows:
+            return nullcontext()
+        return Showing(self._store, lease, self._folder(lease), every=self._beat_seconds, show=heart.show)
+
     def _produce(self, lease: Lease, heart: Heart) -> Published:
         """Stage the picture → make the files in a studio → publish them under keys that carry the fence."""
-        folder = self._work / f"{lease.request_id}.{lease.fence}"
+        folder = self._folder(lease)
 
         def stopped() -> bool:
             return heart.lost.is_set() or self._releasing.is_set()

@@ -30,6 +30,9 @@ from rushes.core.shot import Shot
 
 MESSAGE_BYTES = 4 * 1024 * 1024
 
+LIVE_PREVIEW = "live.jpg"
+"""The newest look at a clip that is still being made; a file of the job's folder, whole or not there."""
+
 
 class Load(msgspec.Struct, frozen=True, tag=True):
     """Make the engine with these options (they may hold secrets, so they never stand on a command line) and load it."""

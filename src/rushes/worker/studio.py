@@ -34,11 +34,21 @@ from rushes.core.errors import (
 )
 from rushes.core.request import Phase
 from rushes.engines.base import Engine, Picture, make_engine
+from rushes.media import provenance
 from rushes.worker import job
-from rushes.worker.messages import Answer, Cancel, Done, Failed, Line, Load, Loaded, Progress, Quit, Render
-
-LIVE_PREVIEW = "live.jpg"
-"""The newest look at a clip that is still being made; a file of the job's folder."""
+from rushes.worker.messages import (
+    LIVE_PREVIEW,
+    Answer,
+    Cancel,
+    Done,
+    Failed,
+    Line,
+    Load,
+    Loaded,
+    Progress,
+    Quit,
+    Render,
+)
 
 TELL_EVERY = 0.05
 """Seconds between two progress messages of one phase; engines may report as often as they like."""
@@ -77,12 +87,14 @@ class Desk:
 
 
 class StudioControl:
-    """The engine's `Control` for one ask. Progress is thinned on its way out, cancels are not."""
+    """The engine's `Control` for one ask. Progress is thinned on its way out, cancels are not. Previews lie in `folder`,
+    marked as coming from `source`."""
 
-    def __init__(self, desk: Desk, ticket: int, folder: Path | None = None) -> None:
+    def __init__(self, desk: Desk, ticket: int, folder: Path | None = None, source: str = "") -> None:
         self._desk = desk
         self._ticket = ticket
         self._folder = folder
+        self._source = source
         self._lock = threading.Lock()
         self._phase: Phase | None = None
         self._told_at = 0.0
@@ -110,6 +122,7 @@ class StudioControl:
         if self._folder is not None:
             draft = self._folder / f".{LIVE_PREVIEW}"
             Image.fromarray(picture).save(draft, format="JPEG", quality=80)
+            provenance.mark_image(draft, source=self._source)
             draft.replace(self._folder / LIVE_PREVIEW)
 
 
@@ -129,8 +142,7 @@ class Studio:
             self._engine.unload()
 
     def _answer(self, ask: Load | Render) -> Answer:
-        folder = Path(ask.job.folder) if isinstance(ask, Render) else None
-        control = StudioControl(self._desk, ask.ticket, folder)
+        control = self._control(ask)
         try:
             return self._load(ask, control) if isinstance(ask, Load) else self._render(ask, control)
         except BaseException as error:  # noqa: BLE001 - whatever an engine raises ends as a message
@@ -140,6 +152,11 @@ class Studio:
             known = explain(error)
             broken = known is not error and not isinstance(known, DiskFull)
             return Failed(ask.ticket, known.name, str(known), known.advice, broken)
+
+    def _control(self, ask: Load | Render) -> StudioControl:
+        if isinstance(ask, Load) or self._engine is None:
+            return StudioControl(self._desk, ask.ticket)
+        return StudioControl(self._desk, ask.ticket, Path(ask.job.folder), self._engine.capabilities().source)
 
     def _load(self, ask: Load, control: StudioControl) -> Loaded:
         started = time.monotonic()

@@ -72,7 +72,7 @@ def test_clip_has_all_frames_and_sound(engine: AnimaticEngine) -> None:
     assert clip.audio.shape == (2, 5 * 48000)
     assert np.abs(clip.audio).max() < 1
     assert clip.audio.std() > 0.02
-    assert clip.report.source == "algorithmicMedia"
+    assert engine.capabilities().source == "algorithmicMedia"
     assert clip.report.details["kind"] == "animatic preview"
     assert render(engine, Shot(prompt="waves")).audio is None
 

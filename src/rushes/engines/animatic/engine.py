@@ -52,6 +52,7 @@ class AnimaticEngine:
             sound=True,
             max_seconds=30,
             description="An animatic preview: a 3D scene read from the prompt and rendered on the CPU.",
+            source="algorithmicMedia",
         )
 
     def plan(self, shot: Shot, image_size: tuple[int, int] | None) -> Plan:

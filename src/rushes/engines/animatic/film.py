@@ -68,7 +68,6 @@ def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Rep
         ignored=brief.ignored,
         warnings=warnings,
         details=scene.details,
-        source="algorithmicMedia",
     )
 
 

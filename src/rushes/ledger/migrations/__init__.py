@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from rushes.core.errors import SetupError
 from rushes.ledger.database import Database
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision; known here so that a start on a current schema loads no Alembic."""
 
 
