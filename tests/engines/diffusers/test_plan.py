@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,6 +120,13 @@ def test_every_recipe_names_licence_source_and_size() -> None:
             assert width / height == pytest.approx(across / down, rel=0.03)
     assert RECIPES["hunyuanvideo-1.5"].licence.accept
     assert "European Union" in RECIPES["hunyuanvideo-1.5"].licence.clauses[0]
+
+
+def test_a_recipe_names_a_commit_or_says_that_it_knows_none() -> None:
+    unpinned = {recipe.name for recipe in read_recipes() if not re.fullmatch("[0-9a-f]{40}", recipe.revision)}
+    assert unpinned == {"kandinsky-6-pro-distill"}
+    page = (Path(__file__).parents[3] / "docs" / "diffusers.md").read_text()
+    assert all(f"`{name}`" in page for name in unpinned)
 
 
 @pytest.mark.parametrize(
