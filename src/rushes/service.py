@@ -1,7 +1,7 @@
 """The use cases: everything a caller may ask for, whichever dialect asks.
 
 The service owns no wire format and no engine. It checks what was asked against the model's card, hands it to the
-ledger, and reads back. All methods block; the server calls them from a thread.
+ledger, and reads back. All methods block but `hand_in`; the server calls them from a thread.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from rushes.core import keys
 from rushes.core.audit import Stage
-from rushes.core.card import Card
+from rushes.core.card import Card, CheckedShot
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
 from rushes.core.errors import (
@@ -136,58 +138,45 @@ class Service:
     def submit(self, caller: Caller, ask: Ask) -> Request:
         """Accept one shot: durable when this returns. Raises `UnknownModel`, `InvalidShot`, `Refused`
         and the limits' errors."""
-        card = self._catalogue.find(ask.model)
-        checked = card.check(ask.fields, draw_seed=self._draw_seed)
-        request_id = self._clock.new_id()
-        payload = ask.payload
-        image_key = image_url = picture = None
-        if checked.image is not None:
-            if _is_url(checked.image):
-                image_url = checked.image
-            else:
-                picture = self._check_inline(card, checked.image)
-                image_key = f"inputs/{request_id}.{picture.extension}"
-                payload = _without_inline(payload, checked.image, image_key)
-        _check_size(payload)
-        fingerprint = _fingerprint(ask)
-        if ask.idempotency_key is not None and not self._panel.empty:
+        card, checked = self._checked(ask)
+        new = self._new(caller, ask, card, checked)
+        picture = None
+        if checked.image is not None and new.image_url is None:
+            picture = self._check_inline(card, checked.image)
+            key = f"inputs/{new.id}.{picture.extension}"
+            new = replace(new, image_key=key, payload=_without_inline(new.payload, checked.image, key))
+        _check_size(new.payload)
+        if new.idempotency_key is not None and new.fingerprint is not None and not self._panel.empty:
             # A call that comes again was judged when it came first, and gets the same answer.
-            first = self._ledger.repeated(caller.owner, ask.idempotency_key, fingerprint)
+            first = self._ledger.repeated(new.owner, new.idempotency_key, new.fingerprint)
             if first is not None:
                 return first
         data = None if picture is None else picture.data
-        tags = self._judge(caller.owner, ask.model, request_id, checked.shot, data)
+        new = replace(new, tags=self._judge(new.owner, new.model, new.id, new.shot, data))
         accepted = None
         try:
-            if image_key is not None and picture is not None:
-                self._store.put(image_key, picture.data)
-            accepted = self._ledger.submit(
-                NewRequest(
-                    id=request_id,
-                    owner=caller.owner,
-                    model=ask.model,
-                    card=card.id,
-                    dialect=ask.dialect,
-                    payload=payload,
-                    shot=checked.shot,
-                    image_key=image_key,
-                    image_url=image_url,
-                    priority=ask.priority,
-                    cost=self._cost(card, checked.shot),
-                    start_within=self._options.start_within,
-                    keep_for=self._options.keep_for,
-                    idempotency_key=ask.idempotency_key,
-                    fingerprint=fingerprint,
-                    trace=ask.trace,
-                    tags=tags,
-                )
-            )
+            if new.image_key is not None and picture is not None:
+                self._store.put(new.image_key, picture.data)
+            accepted = self._ledger.submit(new)
         finally:
             # Refused, or a repeated Idempotency-Key was answered with the first request, which has its own image.
-            if image_key is not None and (accepted is None or accepted.id != request_id):
-                self._store.delete(image_key)
+            if new.image_key is not None and (accepted is None or accepted.id != new.id):
+                self._store.delete(new.image_key)
         self.outlook.changed()
         return accepted
+
+    def hand_in(self, caller: Caller, ask: Ask) -> Future[Request] | None:
+        """`submit` for a caller who may not wait: the answer is there when it is durable. None where more is to be
+        waited for than the commit: an image that has to be decoded, a policy's word, a look at the models' paces."""
+        if not (self._panel.empty and self._paces.fresh):
+            return None
+        card, checked = self._checked(ask)
+        if checked.image is not None and not _is_url(checked.image):
+            return None
+        _check_size(ask.payload)
+        written = self._ledger.hand_in(self._new(caller, ask, card, checked))
+        written.add_done_callback(lambda _: self.outlook.changed())
+        return written
 
     def retry(self, caller: Caller, request_id: str, idempotency_key: str | None = None) -> Request:
         """A failed or cancelled request made anew: the same shot and seed under an id of its own, one more submission of
@@ -279,6 +268,31 @@ class Service:
         return self._catalogue.find(model)
 
     # -- the small print ---------------------------------------------------------------------------------------
+
+    def _checked(self, ask: Ask) -> tuple[Card, CheckedShot]:
+        card = self._catalogue.find(ask.model)
+        return card, card.check(ask.fields, draw_seed=self._draw_seed)
+
+    def _new(self, caller: Caller, ask: Ask, card: Card, checked: CheckedShot) -> NewRequest:
+        """Without what an image sent inside the call, or a policy, adds to it."""
+        url = checked.image if checked.image is not None and _is_url(checked.image) else None
+        return NewRequest(
+            id=self._clock.new_id(),
+            owner=caller.owner,
+            model=ask.model,
+            card=card.id,
+            dialect=ask.dialect,
+            payload=ask.payload,
+            shot=checked.shot,
+            image_url=url,
+            priority=ask.priority,
+            cost=self._cost(card, checked.shot),
+            start_within=self._options.start_within,
+            keep_for=self._options.keep_for,
+            idempotency_key=ask.idempotency_key,
+            fingerprint=None if ask.idempotency_key is None else _fingerprint(ask),
+            trace=ask.trace,
+        )
 
     def _check_inline(self, card: Card, text: str) -> CheckedImage:
         """An image sent inside the call is checked before it is answered. Raises `InvalidShot`."""

@@ -295,6 +295,55 @@ def test_a_failed_shared_commit_is_answered_one_by_one(ledger: Ledger) -> None:
     assert {request.id for request in ledger.list().requests} == {"before", "after"}
 
 
+def test_who_may_not_wait_shares_commits_with_who_does(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.put_owner(Owner(name="bob", queue_cap=0))
+    seen: list[list[str]] = []
+    three = ("posted", "waited", "last")
+    monkeypatch.setattr(ledger._bell, "ring", lambda: seen.append([ledger.get(name).id for name in three]))
+    gate = Gate(ledger)
+    answers = gate.run(
+        lambda: ledger.hand_in(a_request("posted")).result(),
+        lambda: ledger.submit(a_request("waited")),
+        lambda: ledger.hand_in(a_request("bobs", owner="bob")).result(),
+        lambda: ledger.hand_in(a_request("last")).result(),
+    )
+    assert gate.commits == 2
+    assert [getattr(answer, "id", type(answer)) for answer in answers] == [
+        "posted",
+        "waited",
+        QueueFull,
+        "last",
+    ]
+    # The workers are woken once, when all of it is there to be seen.
+    assert seen == [list(three)]
+
+
+def test_nothing_is_answered_before_it_is_durable(ledger: Ledger) -> None:
+    seen: list[int] = []
+    written = ledger.hand_in(a_request("r"))
+    written.add_done_callback(lambda _: seen.append(ledger.list().total))
+    assert written.result(30).id == "r"
+    ledger.close()  # ends the writing thread, and with it the callback
+    assert seen == [1]
+
+
+def test_who_left_before_his_commit_is_not_written_down(ledger: Ledger) -> None:
+    def leave() -> None:
+        left = ledger.hand_in(a_request("left"))
+        assert left.cancel()
+
+    Gate(ledger).run(leave, lambda: ledger.submit(a_request("stays")))
+    assert [request.id for request in ledger.list().requests] == ["stays"]
+
+
+def test_the_end_waits_for_what_was_handed_in(ledger: Ledger) -> None:
+    written = [ledger.hand_in(a_request(f"r{index}")) for index in range(5)]
+    ledger.close()
+    assert [answer.result(0).id for answer in written] == [f"r{index}" for index in range(5)]
+
+
 def test_an_interrupted_leader_leaves_nobody_waiting(ledger: Ledger) -> None:
     def interrupted(_: Any) -> None:
         raise KeyboardInterrupt

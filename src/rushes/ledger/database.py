@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections import deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -153,9 +154,14 @@ class Database:
         ):
             connection.backup(copy)
 
-    def write(self, body: Callable[[Connection], T]) -> T:
-        """Run `body` in a transaction that is durable when this returns; whatever it raises undoes it."""
-        return self._commits.run(body)
+    def write(self, body: Callable[[Connection], T], then: Callable[[], object] | None = None) -> T:
+        """Run `body` in a transaction that is durable when this returns; whatever it raises undoes it. `then` is called
+        after the commit, once for all that share it."""
+        return self._commits.run(body, then)
+
+    def post(self, body: Callable[[Connection], T], then: Callable[[], object] | None = None) -> Future[T]:
+        """`write` for a caller who may not wait: its answer is there when it is durable."""
+        return self._commits.post(body, then)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -179,6 +185,7 @@ class Database:
         return row
 
     def close(self) -> None:
+        self._commits.close()
         while self._prepared:
             self._prepared.pop().close()
         self.engine.dispose()

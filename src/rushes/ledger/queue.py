@@ -14,6 +14,7 @@ claim and never falls; `failures` counts only what speaks against the request. A
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import msgspec
@@ -90,16 +91,18 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
         """Write the request down; it is durable when this returns. The same idempotency key with the same fingerprint
         gives the first request again. Raises `KeyReused`, `InvalidCall`, `QueueFull`, `RateLimited`, `OutOfCredits`.
         """
-        request = self.db.write(lambda connection: self._submit(connection, new))
-        self.ring()
-        return request
+        return self.db.write(lambda connection: self._submit(connection, new), self.ring)
+
+    def hand_in(self, new: NewRequest) -> Future[Request]:
+        """`submit` for a caller who may not wait: the answer is there when it is durable."""
+        return self.db.post(lambda connection: self._submit(connection, new), self.ring)
 
     def cancel(self, request_id: str, owner: str | None = None, reason: str = "") -> Request:
         """End a live request now; a worker on it learns it at its next beat. `owner` None may cancel anybody's.
         Raises `UnknownRequest`, `AlreadyEnded`."""
-        request = self.db.write(lambda connection: self._cancel(connection, request_id, owner, reason))
-        self.ring()
-        return request
+        return self.db.write(
+            lambda connection: self._cancel(connection, request_id, owner, reason), self.ring
+        )
 
     # -- towards the worker ------------------------------------------------------------------------------------------
 
@@ -141,8 +144,7 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
             self._guarded(connection, self._sql.finish, lease, values)
             connection.execute(self._sql.charge, {"owner": lease.owner, "seconds": seconds})
 
-        self.db.write(body)
-        self.ring()
+        self.db.write(body, self.ring)
 
     def fail(self, lease: Lease, error: RushesError, *, counts: bool = True) -> Status:
         """End the attempt. A retryable error sends the request back to the queue after a back-off while failures
@@ -163,8 +165,7 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
             self._end_attempt(connection, lease.request_id, lease.fence, verb, error)
             self._guarded(connection, statement, lease, values)
 
-        self.db.write(body)
-        self.ring()
+        self.db.write(body, self.ring)
         return Status.QUEUED if again else Status.FAILED
 
     def release(self, lease: Lease) -> None:
@@ -174,8 +175,7 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
             self._end_attempt(connection, lease.request_id, lease.fence, "release")
             self._guarded(connection, self._sql.release, lease, {})
 
-        self.db.write(body)
-        self.ring()
+        self.db.write(body, self.ring)
 
     # -- towards time ------------------------------------------------------------------------------------------------
 

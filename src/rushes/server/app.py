@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import msgspec
 import structlog
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
@@ -125,11 +124,8 @@ def _endpoint(
             return await news.stream(dialect, caller, call.id)
         if isinstance(call, Get) and call.wait:
             return _response(dialect.render(await news.wait_for_end(caller, call.id, call.wait)))
-        reply = desk.answer_at_once(caller, call)
-        if reply is None:
-            headers = map(request.headers.get, ("idempotency-key", "x-priority", "traceparent"))
-            reply = await run_in_threadpool(desk.answer, dialect.name, caller, call, *headers)
-        return _response(dialect.render(reply))
+        headers = map(request.headers.get, ("idempotency-key", "x-priority", "traceparent"))
+        return _response(dialect.render(await desk.answer(dialect.name, caller, call, *headers)))
 
     async def endpoint(request: Request) -> Response:
         try:

@@ -3,10 +3,15 @@ and a ledger's request becomes what a client sees."""
 
 from __future__ import annotations
 
+import asyncio
 import difflib
 import re
+from typing import TypeAlias
+
+from starlette.concurrency import run_in_threadpool
 
 from rushes.core.errors import InvalidCall, UnknownModel
+from rushes.core.parameter import whole_number
 from rushes.core.request import Attempt, Request
 from rushes.core.tracing import SILENCE, Tracer
 from rushes.dialects.base import (
@@ -34,8 +39,12 @@ from rushes.dialects.base import (
 from rushes.service import Ask, Caller, Service
 
 LONGEST_IDEMPOTENCY_KEY = 255
+IDEMPOTENCY_KEY = rf"[!-~](?:[ -~]{{0,{LONGEST_IDEMPOTENCY_KEY - 2}}}[!-~])?"
 PRIORITIES = (-100, 100)
 """The least and the most urgent; how urgent an owner may be at most is one of his limits."""
+
+Other: TypeAlias = Get | Events | Attempts | List | Cancel | Retry | Models | ModelDetail | UploadUrl
+"""All calls but a submission."""
 
 
 class Desk:
@@ -52,7 +61,7 @@ class Desk:
                 return self.view(request)
         return None
 
-    def answer(
+    async def answer(
         self,
         dialect: str,
         caller: Caller,
@@ -61,22 +70,44 @@ class Desk:
         priority: str | None = None,
         traceparent: str | None = None,
     ) -> Reply:
-        """Serve one call; blocks. `idempotency_key`, `priority` and `traceparent` are the headers. Raises the errors of
-        the use case."""
+        """Serve one call. `idempotency_key`, `priority` and `traceparent` are the headers. Raises the errors of the use
+        case."""
+        if isinstance(call, Submit):
+            return await self._take_in(dialect, caller, call, idempotency_key, priority, traceparent)
+        reply = self.answer_at_once(caller, call)
+        if reply is None:
+            reply = await run_in_threadpool(self._serve, caller, call, idempotency_key)
+        return reply
+
+    async def _take_in(
+        self,
+        dialect: str,
+        caller: Caller,
+        call: Submit,
+        idempotency_key: str | None,
+        priority: str | None,
+        traceparent: str | None,
+    ) -> Reply:
+        """Durable when this returns. A thread is only for what waits for more than its commit."""
+        with self._tracer.span("submit", traceparent, {"rushes.dialect": dialect}) as span:
+            ask = Ask(
+                dialect=dialect,
+                model=call.model,
+                fields=call.fields,
+                payload=call.payload,
+                idempotency_key=_checked_key(idempotency_key),
+                priority=_checked_priority(priority),
+                trace=span.context,
+            )
+            written = self._service.hand_in(caller, ask)
+            if written is None:
+                return self._accepted(await run_in_threadpool(self._service.submit, caller, ask))
+            return self._accepted(await asyncio.wrap_future(written))
+
+    def _serve(self, caller: Caller, call: Other, idempotency_key: str | None) -> Reply:
+        """Blocks."""
         service = self._service
         match call:
-            case Submit(model, fields, payload):
-                with self._tracer.span("submit", traceparent, {"rushes.dialect": dialect}) as span:
-                    ask = Ask(
-                        dialect=dialect,
-                        model=model,
-                        fields=fields,
-                        payload=payload,
-                        idempotency_key=_checked_key(idempotency_key),
-                        priority=_checked_priority(priority),
-                        trace=span.context,
-                    )
-                    return self._accepted(service.submit(caller, ask))
             case Retry(id):
                 return self._accepted(service.retry(caller, id, _checked_key(idempotency_key)))
             case Get(id) | Events(id):
@@ -152,16 +183,18 @@ def _checked_priority(text: str | None) -> int:
     if text is None:
         return 0
     low, high = PRIORITIES
-    if not (re.fullmatch(r"-?[0-9]{1,3}", text) and low <= int(text) <= high):
+    number = whole_number(text, low, high)
+    if number is None:
         raise InvalidCall(f"X-Priority: must be a whole number from {low} to {high}, not '{text[:20]}'")
-    return int(text)
+    return number
 
 
 def _checked_key(key: str | None) -> str | None:
     if key is None:
         return None
-    if not (0 < len(key) <= LONGEST_IDEMPOTENCY_KEY and key.isprintable()):
+    if not re.fullmatch(IDEMPOTENCY_KEY, key):
         raise InvalidCall(
-            f"Idempotency-Key: must have 1 to {LONGEST_IDEMPOTENCY_KEY} printable characters, not {len(key)}"
+            f"Idempotency-Key: must have 1 to {LONGEST_IDEMPOTENCY_KEY} printable ASCII characters, "
+            f"not {len(key)} or others"
         )
     return key
