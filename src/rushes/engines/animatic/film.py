@@ -60,14 +60,16 @@ def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], c
 
 
 def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Report:
-    """The honest account: what was understood and what was not."""
+    """The honest account: what was understood, what of it cannot be drawn, and what was not understood."""
     if not brief.understood:
         warnings = ("Nothing in the prompt was understood; the scene is the engine's own choice.", *warnings)
+    if brief.undrawn:
+        warnings = (*warnings, f"Understood, but this engine cannot draw it yet: {', '.join(brief.undrawn)}.")
     return Report(
         understood=brief.understood,
         ignored=brief.ignored,
         warnings=warnings,
-        details=scene.details,
+        details={**scene.details, "not_drawn": list(brief.undrawn)},
     )
 
 
