@@ -3,6 +3,7 @@ studios. Whatever a test does to it, no process is left when the block ends."""
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import signal
@@ -85,6 +86,16 @@ class Server:
             return record if record["status"] in ENDED else None
 
         return eventually(look, f"end of {request_id}", within)
+
+    def states(self, request_id: str) -> Iterator[dict[str, Any]]:
+        """The records of the event stream, to the end."""
+        headers = {"authorization": f"Bearer {KEY}"}
+        path = f"{GMI}/requests/{request_id}/events"
+        with self.http.stream("GET", path, headers=headers, timeout=60) as answer:
+            assert answer.status_code == 200
+            for line in answer.iter_lines():
+                if line.startswith("data: "):
+                    yield json.loads(line.removeprefix("data: "))
 
     def fetch(self, url: str) -> httpx2.Response:
         answer = self.http.get(url)

@@ -12,6 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from rushes.core.errors import SetupError
 from rushes.settings import Settings
@@ -30,7 +31,7 @@ def write_card(folder: Path, options: dict[str, Any], model: str = MODEL) -> Pat
 
 
 @contextmanager
-def served(home: Path, options: dict[str, Any], model: str = MODEL) -> Iterator[Server]:
+def served(home: Path, options: dict[str, Any], model: str = MODEL, **settings: object) -> Iterator[Server]:
     """Encoding is as quick as it can be: what a model of random weights makes is noise, the hardest there is."""
     cards = write_card(home / "cards", options, model)
     with serve(home / "data", cards=cards, x264_preset="ultrafast") as server:
@@ -39,7 +40,8 @@ def served(home: Path, options: dict[str, Any], model: str = MODEL) -> Iterator[
 
 @pytest.mark.full
 def test_five_seconds_of_720p_with_stereo_sound_over_http(studio: Studio, tmp_path: Path) -> None:
-    """A full-size clip by a tiny LTX-2: everything is as large as life but the model."""
+    """A full-size clip by a tiny LTX-2: everything is as large as life but the model. While it is decoded, the latents are
+    to be seen."""
     sizes = {"16:9": [1280, 720], "9:16": [720, 1280], "1:1": [960, 960]}
     clip = {"fps": 24, "native_seconds": 10, "max_seconds": 10, "sizes": sizes}
     options = studio.options("ltx2", clip=clip, steps=2)
@@ -51,11 +53,22 @@ def test_five_seconds_of_720p_with_stereo_sound_over_http(studio: Studio, tmp_pa
         "aspect_ratio": "16:9",
     }
     with served(tmp_path, options) as server:
-        record = server.ended(server.submit(payload), within=400)
+        request_id = server.submit(payload)
+        seen: dict[str, bytes] = {}
+        for record in server.states(request_id):
+            if (url := record.get("live_preview_url")) and url not in seen:
+                seen[url] = server.fetch(url).content
         assert record["status"] == "success", record
+        assert "live_preview_url" not in record
         outcome = record["outcome"]
         video = server.fetch(outcome["video_url"]).content
         assert server.fetch(outcome["thumbnail_image_url"]).content[:2] == b"\xff\xd8"
+        folder = server.data / "files" / request_id
+        eventually(lambda: len(list(folder.iterdir())) == 3, "removal of the live preview")
+    (before,) = seen.values()
+    with Image.open(io.BytesIO(before)) as image:
+        assert image.width / image.height == pytest.approx(16 / 9, rel=0.05)
+        assert image.getextrema() != ((0, 0),) * 3
     with av.open(io.BytesIO(video)) as container:
         picture, sound = container.streams.video[0], container.streams.audio[0]
         assert (picture.codec_context.name, sound.codec_context.name) == ("h264", "aac")
