@@ -15,6 +15,16 @@ ALL = (
     "klingai/v2.5-turbo/pro/text-to-video",
 )
 
+IMAGE = "https://example.com/cat.jpg"
+NEEDED = {
+    "kling-v2-6": {"prompt": "x"},
+    "kling-v2-5-turbo": {"prompt": "x"},
+    "Kling-Image2Video-V2-Master": {"image": IMAGE},
+    "Kling-Text2Video-V2.1-Master": {"prompt": "x"},
+    "klingai/v2.5-turbo/pro/text-to-video": {"prompt": "x"},
+}
+"""The least that each model accepts."""
+
 
 @cache
 def texts() -> dict[str, str]:

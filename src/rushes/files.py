@@ -17,13 +17,13 @@ from rushes.core.card import ImageRules
 from rushes.core.catalogue import Catalogue
 from rushes.core.clock import Clock
 from rushes.core.errors import BadImage, FetchError, FileGone, InvalidShot, UnknownRequest
+from rushes.core.images import UPLOAD_TYPES, image_type, upload_extension
 from rushes.core.signing import Signer
 from rushes.ledger.queue import Ledger
 from rushes.store.base import Store, content_type
 
 FILES = "/files/"
 UPLOAD_SECONDS = 15 * 60
-UPLOAD_TYPES = {"jpg": "jpg", "jpeg": "jpg", "png": "png"}
 
 
 class CheckedImage(Protocol):
@@ -48,6 +48,8 @@ class UploadLinks(msgspec.Struct, frozen=True):
 
 
 class File(msgspec.Struct, frozen=True):
+    """`content_type` of an image is what its bytes are: a client may put a PNG by the link it got for a JPEG."""
+
     path: Path
     content_type: str
 
@@ -121,12 +123,12 @@ class Files:
         path = self._store.local_path(key)
         if path is None:
             raise UnknownRequest(key)
-        return File(path, content_type(key))
+        return File(path, image_type(self._store.read(key, 0, 16)) or content_type(key))
 
     # -- uploads -----------------------------------------------------------------------------------------------
 
     def upload_links(self, owner: str, file_type: str) -> UploadLinks:
-        extension = UPLOAD_TYPES.get(file_type.lower().removeprefix("image/").lstrip("."))
+        extension = upload_extension(file_type)
         if extension is None:
             raise InvalidShot(
                 "file_type",

@@ -31,7 +31,8 @@ from rushes.core.errors import (
     UnknownRequest,
 )
 from rushes.core.forecast import Glance, work
-from rushes.core.request import Attempt, Forecast, Request, Status
+from rushes.core.images import is_url
+from rushes.core.request import ID, Attempt, Forecast, Request, Status
 from rushes.core.shot import MAX_SEED, Shot
 from rushes.core.statistics import Statistics
 from rushes.files import CheckedImage, Files, ImageDesk
@@ -171,7 +172,7 @@ class Service:
         if not (self._panel.empty and self._paces.fresh):
             return None
         card, checked = self._checked(ask)
-        if checked.image is not None and not _is_url(checked.image):
+        if checked.image is not None and not is_url(checked.image):
             return None
         _check_size(ask.payload)
         written = self._ledger.hand_in(self._new(caller, ask, card, checked))
@@ -275,7 +276,7 @@ class Service:
 
     def _new(self, caller: Caller, ask: Ask, card: Card, checked: CheckedShot) -> NewRequest:
         """Without what an image sent inside the call, or a policy, adds to it."""
-        url = checked.image if checked.image is not None and _is_url(checked.image) else None
+        url = checked.image if checked.image is not None and is_url(checked.image) else None
         return NewRequest(
             id=self._clock.new_id(),
             owner=caller.owner,
@@ -351,13 +352,9 @@ def _check_size(payload: dict[str, Any]) -> None:
 
 
 def _checked_id(request_id: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F-]{36}", request_id):
+    if not re.fullmatch(ID, request_id):
         raise UnknownRequest(request_id)
     return request_id.lower()
-
-
-def _is_url(text: str) -> bool:
-    return text[:8].lower().startswith(("http://", "https://"))
 
 
 def _fingerprint(ask: Ask) -> str:

@@ -68,9 +68,14 @@ def test_it_is_a_whole_document(document: dict[str, Any]) -> None:
 
 def test_every_model_has_its_payload(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
+    calls = {form["properties"]["model"]["enum"][0]: form for form in schemas["gmi.SubmitCall"]["anyOf"]}
+    flat = {form["properties"]["model"]["enum"][0]: form for form in schemas["aimlapi.SubmitCall"]["anyOf"]}
+    assert set(calls) == set(flat) == set(ALL)
     for model in ALL:
-        payload = schemas["payload." + model.replace("/", ".")]
+        payload = calls[model]["properties"]["payload"]
         assert {"duration", "cfg_scale", "seed"} <= payload["properties"].keys()
+        assert set(calls[model]["required"]) == {"model", "payload"}
+        assert ("image_url" in flat[model]["properties"]) is ("image" in payload["properties"])
 
 
 def conforms(value: Any, schema: dict[str, Any], document: dict[str, Any]) -> bool:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rushes.core.errors import BadImage
-
-MEDIA_TYPES = {b"\xff\xd8\xff": "image/jpeg", b"\x89PN": "image/png"}
+from rushes.core.images import image_type
 
 
 def data_uri(path: Path) -> str:
@@ -22,7 +21,7 @@ def data_uri(path: Path) -> str:
         raise BadImage(
             f"the image {path} cannot be read: {error.strerror}", advice="Check the path."
         ) from error
-    media_type = MEDIA_TYPES.get(data[:3])
+    media_type = image_type(data)
     if media_type is None:
         raise BadImage(f"{path} is neither JPEG nor PNG")
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

@@ -180,20 +180,6 @@ class Card(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             max_seconds=max(lengths),
         )
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of this model's payload in its documented form. More is understood than it says."""
-        properties = {parameter.name: parameter.schema() for parameter in self.parameters}
-        if "image" in properties:
-            properties["image"]["x-image"] = msgspec.structs.asdict(self.image)
-        return {
-            "type": "object",
-            "title": self.name,
-            "description": self.brief,
-            "properties": properties,
-            "required": [parameter.name for parameter in self.parameters if parameter.required],
-            "additionalProperties": True,
-        }
-
     def parameter_rows(self) -> list[ParameterRow]:
         return [
             ParameterRow(p.name, p.type, p.required, _default_text(p), p.limits(), p.description)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -21,8 +21,12 @@ Value: TypeAlias = str | int | float | bool
 
 SOUND_WORDS = {"on": True, "yes": True, "true": True, "off": False, "no": False, "false": False}
 
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
-_DECIMAL = re.compile(r"[+-]?([0-9]{1,18}(\.[0-9]{0,18})?|\.[0-9]{1,18})([eE][+-]?[0-9]{1,3})?")
+INTEGER = r"[+-]?[0-9]{1,18}"
+DECIMAL = r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})(?:[eE][+-]?[0-9]{1,3})?"
+"""Numbers written as text."""
+
+_INTEGER, _DECIMAL = re.compile(INTEGER), re.compile(DECIMAL)
+_WHOLE = re.compile(r"(-?[0-9]{1,9})(?:\.0{1,9})?")
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -88,21 +92,6 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
             return f"{shown(self.min_value)} … {shown(self.max_value)}"
         return ""
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON Schema of the documented form; what else is understood is told by `read` and `x-aliases`."""
-        schema: dict[str, Any] = {"title": self.display_name, "description": self.description}
-        schema["type"] = {"enum": "string", "image": "string", "float": "number"}.get(self.type, self.type)
-        limits = {
-            "enum": list(self.options) or None,
-            "minimum": self.min_value,
-            "maximum": self.max_value,
-            "maxLength": self.max_length,
-            "default": self.default,
-            "x-aliases": list(self.aliases) or None,
-        }
-        schema.update((key, limit) for key, limit in limits.items() if limit is not None)
-        return schema
-
     def _text(self, value: object) -> str:
         if not isinstance(value, str):
             raise self._wrong_type("text", value)
@@ -160,6 +149,12 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
 
     def _wrong_type(self, wanted: str, value: object) -> InvalidShot:
         return InvalidShot(self.name, "type", f"must be {wanted}, not {shown(value)}", value=value)
+
+
+def whole_number(text: str, low: int, high: int) -> int | None:
+    """The whole number within `low` … `high` that a query or a header gives, `5` and `5.0` alike; None for all else."""
+    found = _WHOLE.fullmatch(text)
+    return None if found is None or not low <= int(found[1]) <= high else int(found[1])
 
 
 def absent(value: object) -> bool:

@@ -13,6 +13,9 @@ import msgspec
 
 from rushes.core.shot import Shot
 
+ID = r"[0-9a-fA-F-]{36}"
+"""What every request id matches."""
+
 
 class Status(StrEnum):
     QUEUED = "queued"

@@ -8,7 +8,7 @@ a generation that failed, and fall over a completed one without `video`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
@@ -34,7 +34,8 @@ from rushes.core.errors import (
     UnknownRequest,
 )
 from rushes.core.parameter import Parameter, shown
-from rushes.core.request import Status
+from rushes.core.request import ID, Status
+from rushes.core.schema import Schema, card_schema
 from rushes.core.shot import MAX_SEED
 from rushes.dialects import wire
 from rushes.dialects.base import (
@@ -54,7 +55,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
-from rushes.dialects.shapes import WAIT, Shapes, query, shapes_of
+from rushes.dialects.shapes import WAIT, Shapes, ids_of, query, shapes_of
 
 PATHS = ("/v2/generate/video/kling/generation", "/v2/video/generations")
 """The page's, and today's for all models, which we write."""
@@ -219,22 +220,32 @@ class Aimlapi:
 
     # -- the page ----------------------------------------------------------------------------------------------
 
-    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
-        text = {"type": "string"}
-        model = {
-            "type": "object",
-            "properties": {"model": {"type": "string", "examples": [card.id for card in cards]}},
-            "required": ["model"],
-        }
+    def shapes(self, cards: Sequence[Card]) -> Shapes:
+        identity = {"type": "string", "pattern": rf"^{ID}(?::.*)?$"}
         return shapes_of(
             self.name,
-            bodies={Submit: {"allOf": [model, {"anyOf": [payload_ref(card) for card in cards]}]}},
+            bodies={Submit: {"anyOf": [_submission_of(card) for card in cards]}},
             queries={
-                Get: [query("generation_id", "The id that the POST answered.", text, required=True), WAIT]
+                Get: [query("generation_id", "The id that the POST answered.", identity, required=True), WAIT]
             },
             replies={Submit: _Generation, Get: _Generation, Models: _Models},
             error=_Error,
         )
+
+
+def _submission_of(card: Card) -> Schema:
+    schema = card_schema(card, _key)
+    if "seed" in schema["properties"]:
+        told = ("title", "description")
+        schema["properties"]["seed"] = {name: schema["properties"]["seed"][name] for name in told}
+    schema["properties"] = {"model": ids_of([card]), **schema["properties"]}
+    schema["required"] = ["model", *schema["required"]]
+    return schema
+
+
+def _key(parameter: str) -> str:
+    """What the vendor calls a parameter."""
+    return "image_url" if parameter == "image" else parameter
 
 
 def _submission(body: dict[str, Any]) -> Submit:
@@ -313,8 +324,7 @@ def _refusal(error: RushesError) -> tuple[int, str]:
     """Status and message; the vendor knows no 404 for models and says 403 when the credits are spent."""
     match error:
         case InvalidShot():
-            key = "image_url" if error.field == "image" else error.field
-            return 400, f"Body validation error! {key}: {_complaint(error)}"
+            return 400, f"Body validation error! {_key(error.field)}: {_complaint(error)}"
         case UnknownModel():
             expected = "one of the ids that GET /v1/models lists"
             return 400, f"Body validation error! model: {_bad_enum(expected, error.model)}"

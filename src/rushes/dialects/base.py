@@ -374,5 +374,5 @@ class Dialect(Protocol):
     def read_error(self, reply: WireReply) -> RushesError:
         """The error that a refusal tells of."""
 
-    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
-        """The schemas of bodies and answers; `payload_ref` refers to the schema of a card's payload."""
+    def shapes(self, cards: Sequence[Card]) -> Shapes:
+        """The schemas of bodies, queries and answers."""

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -32,8 +32,11 @@ from rushes.core.errors import (
     UnknownModel,
     UnknownRequest,
 )
+from rushes.core.images import UPLOAD_TYPE, UPLOAD_TYPES
 from rushes.core.parameter import shown
+from rushes.core.patterns import whole
 from rushes.core.request import Status
+from rushes.core.schema import Schema, card_schema
 from rushes.dialects import gmi_records as records
 from rushes.dialects import wire
 from rushes.dialects.base import (
@@ -62,7 +65,7 @@ from rushes.dialects.base import (
     WireReply,
     WireRequest,
 )
-from rushes.dialects.shapes import WAIT, Shapes, query, shapes_of
+from rushes.dialects.shapes import WAIT, Shapes, ids_of, query, shapes_of
 
 PREFIXES = ("/api/v1/ie/requestqueue/apikey", "/api/v1/apikey", "/api/v1/ie/requestqueue")
 """The documented one, which we write, then what one page and the vendor's SDK use."""
@@ -262,29 +265,19 @@ class Gmi:
 
     # -- the page ----------------------------------------------------------------------------------------------
 
-    def shapes(self, cards: Sequence[Card], payload_ref: Callable[[Card], dict[str, Any]]) -> Shapes:
+    def shapes(self, cards: Sequence[Card]) -> Shapes:
         text = {"type": "string"}
-        submission = {
-            "type": "object",
-            "properties": {
-                "model": {"type": "string", "examples": [card.id for card in cards]},
-                "payload": {"anyOf": [payload_ref(card) for card in cards]},
-            },
-            "required": ["model", "payload"],
-        }
-        upload = {"type": "object", "properties": {"file_type": text}, "required": ["file_type"]}
+        file_type = {"type": "string", "pattern": whole(UPLOAD_TYPE), "examples": list(UPLOAD_TYPES)}
+        statuses = {"type": "string", "enum": [str(status) for status in Status]}
+        upload = {"type": "object", "properties": {"file_type": file_type}, "required": ["file_type"]}
         return shapes_of(
             self.name,
-            bodies={Submit: submission, UploadUrl: upload},
+            bodies={Submit: {"anyOf": [_submission_of(card) for card in cards]}, UploadUrl: upload},
             queries={
                 Get: [WAIT],
                 List: [
-                    query("model_id", "Only requests of this model.", text),
-                    query(
-                        "status",
-                        "Only requests that stand so.",
-                        {"type": "string", "enum": [str(status) for status in Status]},
-                    ),
+                    query("model_id", "Only requests of this model.", ids_of(cards)),
+                    query("status", "Only requests that stand so.", statuses),
                     query(
                         "limit",
                         "Requests on one page.",
@@ -307,6 +300,16 @@ class Gmi:
             },
             error=_Error,
         )
+
+
+def _submission_of(card: Card) -> Schema:
+    payload = card_schema(card)
+    return {
+        "type": "object",
+        "title": card.name,
+        "properties": {"model": ids_of([card]), "payload": payload},
+        "required": ["model", *(["payload"] if payload["required"] else [])],
+    }
 
 
 def _submission(body: dict[str, Any]) -> Submit:

@@ -6,14 +6,15 @@ from the card.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from rushes.core.card import Card
+from rushes.core.patterns import whole
+from rushes.core.request import ID
+from rushes.core.schema import Schema
 from rushes.dialects.base import MAX_WAIT, Kind
-
-Schema = dict[str, Any]
 
 
 class Shapes(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,26 +39,41 @@ def shapes_of(
     """`prefix` keeps the components of two dialects apart."""
     kinds = list(replies)
     schemas, components = msgspec.json.schema_components(
-        [*(replies[kind] for kind in kinds), error], ref_template=f"#/components/schemas/{prefix}.{{name}}"
+        [*(replies[kind] for kind in kinds), error], ref_template=_reference(f"{prefix}.{{name}}")
     )
+    asked = {kind: f"{prefix}.{kind.__name__}Call" for kind in bodies}
     return Shapes(
-        bodies=bodies,
+        bodies={kind: {"$ref": _reference(name)} for kind, name in asked.items()},
         queries=queries,
         replies=dict(zip(kinds, schemas[:-1], strict=True)),
         error=schemas[-1],
-        components={f"{prefix}.{name}": schema for name, schema in components.items()},
+        components={f"{prefix}.{name}": schema for name, schema in components.items()}
+        | {asked[kind]: schema for kind, schema in bodies.items()},
     )
 
 
-def query(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
-    return {
-        "name": name,
-        "in": "query",
-        "description": description,
-        "required": required,
-        "schema": schema,
-    }
+def _reference(name: str) -> str:
+    return f"#/components/schemas/{name}"
 
+
+def ids_of(cards: Iterable[Card]) -> Schema:
+    """The ids of models as they are documented; any case is understood."""
+    return {"type": "string", "enum": [name for card in cards for name in (card.id, *card.aliases)]}
+
+
+def query(name: str, description: str, schema: Schema, *, required: bool = False) -> Schema:
+    """One that is not required may be empty, which says nothing."""
+    row = {"name": name, "in": "query", "description": description, "required": required, "schema": schema}
+    if not required:
+        row |= {"allowEmptyValue": True, "schema": {"anyOf": [schema, {"const": ""}]}}
+    return row
+
+
+REQUEST_ID: Schema = {
+    "type": "string",
+    "pattern": whole(ID),
+    "examples": ["6f9619ff-8b86-4d01-b42d-00cf4fc964ff"],
+}
 
 WAIT = query(
     "wait",

@@ -18,7 +18,7 @@ from rushes.core.errors import (
     InvalidShot,
     RushesError,
 )
-from rushes.core.parameter import absent, shown
+from rushes.core.parameter import absent, shown, whole_number
 from rushes.dialects.base import WireReply, WireRequest
 
 MAX_DEPTH = 32
@@ -68,9 +68,10 @@ def number_of(query: Mapping[str, str], key: str, default: int, low: int, high: 
     text = query.get(key, "")
     if not text:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+    number = whole_number(text, low, high)
+    if number is None:
         raise InvalidQuery(f"{key}: is {shown(text)}; allowed options: {low} … {high}")
-    return int(text)
+    return number
 
 
 def send(method: str, path: str, body: object = None, query: dict[str, str] | None = None) -> WireRequest:

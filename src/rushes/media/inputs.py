@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from rushes.core.card import ImageRules
 from rushes.core.errors import BadImage
+from rushes.core.images import DATA_URI
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,7 @@ MAX_SCANS = 100
 """A progressive JPEG may ask for thousands of passes over the picture, each at full cost. Encoders write about ten."""
 MEGABYTE = 2**20
 
-_DATA_URI = re.compile(r"data:image/(?:jpe?g|png);base64,", re.IGNORECASE)
+_DATA_URI = re.compile(DATA_URI)
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -9,6 +9,7 @@ import msgspec
 
 from rushes import __version__
 from rushes.core.card import Card
+from rushes.core.patterns import whole
 from rushes.dialects.base import (
     Attempts,
     Cancel,
@@ -24,7 +25,8 @@ from rushes.dialects.base import (
     Submit,
     UploadUrl,
 )
-from rushes.server.desk import PRIORITIES
+from rushes.dialects.shapes import REQUEST_ID, ids_of
+from rushes.server.desk import IDEMPOTENCY_KEY, PRIORITIES
 
 SUMMARIES: dict[Kind, str] = {
     Submit: "Ask for a video",
@@ -60,13 +62,13 @@ def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, An
     """The document as JSON values."""
     cards = tuple(cards)
     paths: dict[str, dict[str, Any]] = {}
-    schemas: dict[str, Any] = {_name(card): card.schema() for card in cards}
+    schemas: dict[str, Any] = {}
     for dialect in dialects:
-        shapes = dialect.shapes(cards, lambda card: {"$ref": f"#/components/schemas/{_name(card)}"})
+        shapes = dialect.shapes(cards)
         schemas |= shapes.components
         for route in dialect.routes:
             operation = _operation(
-                dialect, route, shapes.bodies.get(route.kind), shapes.queries.get(route.kind, [])
+                dialect, route, cards, shapes.bodies.get(route.kind), shapes.queries.get(route.kind, [])
             )
             operation["responses"] = {
                 "200": _stream(shapes.replies[route.kind])
@@ -92,11 +94,15 @@ def describe(dialects: Sequence[Dialect], cards: Iterable[Card]) -> dict[str, An
 
 
 def _operation(
-    dialect: Dialect, route: Route, body: dict[str, Any] | None, query: list[dict[str, Any]]
+    dialect: Dialect,
+    route: Route,
+    cards: Sequence[Card],
+    body: dict[str, Any] | None,
+    query: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    named = ids_of(cards) if route.kind is ModelDetail else REQUEST_ID
     parameters = [
-        {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}
-        for _ in range("{id" in route.path)
+        {"name": "id", "in": "path", "required": True, "schema": named} for _ in range("{id" in route.path)
     ]
     if route.kind in (Submit, Retry):
         parameters.append(
@@ -104,7 +110,7 @@ def _operation(
                 "name": "Idempotency-Key",
                 "in": "header",
                 "description": "The same key with the same body gives the first answer again.",
-                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "schema": {"type": "string", "pattern": whole(IDEMPOTENCY_KEY)},
             }
         )
     if route.kind is Submit:
@@ -144,8 +150,3 @@ def _stream(state: dict[str, Any]) -> dict[str, Any]:
         "required": ["id", "event", "data"],
     }
     return _answer("The state at once, and at every change until the end", event, "text/event-stream")
-
-
-def _name(card: Card) -> str:
-    """A component's name may hold no slash."""
-    return "payload." + card.id.replace("/", ".")
