@@ -13,6 +13,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.codec.context import ThreadType
+from av.video.reformatter import VideoReformatter
 
 from bench.figures import Figure, in_turns, middle
 from rushes.core.encoding import Encoding
@@ -46,8 +47,9 @@ def film() -> Frames:
 
 def planar(frames: Frames) -> Frames:
     """The same as yuv420p."""
+    converter = VideoReformatter()
     return [
-        convert.to_video(convert.from_picture(picture, index=0, width=WIDTH, height=HEIGHT)).to_ndarray()
+        convert.from_picture(picture, converter, index=0, width=WIDTH, height=HEIGHT).to_ndarray()
         for picture in frames
     ]
 

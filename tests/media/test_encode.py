@@ -11,10 +11,12 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from rushes.core.encoding import SAMPLE_RATE, Encoding
 from rushes.core.errors import BadOutput, Cancelled
 from rushes.media.encode import Conveyor, Mp4Writer, write_video
+from rushes.media.frames import from_picture
 from rushes.media.provenance import boxes
 from tests.media.clips import FPS, HEIGHT, WIDTH, flat, moving, tone, write_clip
 
@@ -49,6 +51,21 @@ def test_colours_are_true_by_bt709(tmp_path: Path, colour: tuple[int, int, int])
     path = write_clip(tmp_path / "a.mp4", 2, frames=flat(colour, 2))
     for frame in decoded(path):
         assert np.abs(by_the_standard(frame) - colour).max() <= 2
+
+
+def test_detail_does_not_shift_the_colours() -> None:
+    """BT.709 is linear: the planes' means are those of the picture's mean colour."""
+    width, height = 640, 360
+    picture = np.random.default_rng(3).integers(0, 255, (height, width, 3), np.uint8)
+    picture[..., 2] //= 3
+    backwards = picture[::-1, ::-1]  # not contiguous, as engines may give it
+    red, green, blue = picture.reshape(-1, 3).mean(axis=0) / 255
+    bright = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    due = [16 + 219 * bright, 128 + 224 * (blue - bright) / 1.8556, 128 + 224 * (red - bright) / 1.5748]
+    for shown in (picture, backwards):
+        frame = from_picture(shown, VideoReformatter(), index=0, width=width, height=height)
+        planes = [np.frombuffer(memoryview(plane), np.uint8).mean() for plane in frame.planes]
+        assert planes == pytest.approx(due, abs=0.3)
 
 
 def test_yuv_frames_pass_through_unconverted(tmp_path: Path) -> None:

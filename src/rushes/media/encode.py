@@ -1,6 +1,6 @@
 """Frames to an MP4 that every browser plays: H.264 yuv420p in BT.709, a keyframe every two seconds, the index in front.
 
-The caller's thread draws the frames; a helper thread converts and encodes them, at most four behind, so that drawing
+The caller's thread draws and converts the frames; a helper thread encodes them, at most four behind, so that drawing
 and encoding overlap and memory stays bounded. Whoever fails first, the drawing, the encoder or a cancel, stops both
 at once and leaves no file. The bytes are reproducible: the number of threads is fixed and no date is written.
 """
@@ -20,6 +20,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.codec.context import ThreadType
+from av.video.reformatter import VideoReformatter
 
 from rushes.core.encoding import SAMPLE_RATE, Encoding
 from rushes.core.errors import BadOutput
@@ -57,6 +58,7 @@ class Mp4Writer:
         self._rate = Fraction(fps)
         self._frames = 0
         self._samples = 0
+        self._converter = VideoReformatter()
         self._container = av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"})
         video = self._container.add_stream("libx264", rate=self._rate)
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
@@ -77,7 +79,7 @@ class Mp4Writer:
 
     def add(self, frame: av.VideoFrame) -> None:
         """Convert and append one RGB or yuv420p frame of the clip's size."""
-        frame = convert.to_video(frame)
+        frame = convert.to_video(frame, self._converter)
         frame.pts, frame.time_base = self._frames, 1 / self._rate
         self._frames += 1
         self._container.mux(self._video.encode(frame))
@@ -194,6 +196,7 @@ def write_video(
     so, and whatever `frames` or `on_frame` raise; then no file is left.
     """
     sound = None if audio is None else _fitted(audio, count, fps)
+    converter = VideoReformatter()
     drawn = 0
 
     def encode(item: tuple[av.VideoFrame, npt.NDArray[np.float32] | None]) -> None:
@@ -216,7 +219,7 @@ def write_video(
         for picture in frames:
             if drawn == count:
                 raise BadOutput(f"the engine gave more than {count} frames: it must give exactly {count}")
-            frame = convert.from_picture(picture, index=drawn, width=width, height=height)
+            frame = convert.from_picture(picture, converter, index=drawn, width=width, height=height)
             span = slice(drawn * SAMPLE_RATE // fps, (drawn + 1) * SAMPLE_RATE // fps)
             conveyor.give((frame, None if sound is None else sound[:, span]))
             drawn += 1
