@@ -20,8 +20,13 @@ from tests.engines.diffusers import tiny
 torch.set_num_threads(1)
 logging.getLogger("transformers").setLevel(logging.ERROR)
 
-FAMILY = {"cogvideox": "cogvideox", "ltx2": "ltx2"}
-IMAGES = {"wan22-image", "ti2v", "ltx2"}
+FAMILY = {name: name for name in ("cogvideox", "ltx2", "hunyuan15", "kandinsky6")}
+IMAGES = {"wan22-image", "ti2v", "ltx2", "kandinsky6"}
+SOUND = {"ltx2", "kandinsky6"}
+CALL: dict[str, dict[str, Any]] = {
+    "ltx2": {"max_sequence_length": 64, "spatio_temporal_guidance_blocks": [1]},
+    "hunyuan15": {},
+}
 
 
 def recipe_table(name: str) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def recipe_table(name: str) -> dict[str, Any]:
         "repo": f"tiny/{name}",
         "text": name != "wan22-image",
         "image": images,
-        "sound": name == "ltx2",
+        "sound": name in SOUND,
         "steps": 3,
         "prompt_tokens": 64,
         "licence": {"name": "none", "url": "https://example.org"},
@@ -46,7 +51,7 @@ def recipe_table(name: str) -> dict[str, Any]:
             "max_seconds": 10 if images else 5,
             "sizes": {"16:9": [96, 54], "9:16": [54, 96], "1:1": [64, 64]},
         },
-        "guidance": {"scale": 5.0},
+        "guidance": {"scale": 0.0 if name == "kandinsky6" else 5.0},  # its scheduler knows none
         "memory": {
             "components": {"transformer": 0.01},
             "denoise": 0.01,
@@ -54,8 +59,7 @@ def recipe_table(name: str) -> dict[str, Any]:
             "decode_tiled": 0.01,
         },
         "cost": {"billions": 0.0001, "layers": 2, "width": 24, "pixels": 16, "frames": 4},
-        "call": {"max_sequence_length": 64}
-        | ({"spatio_temporal_guidance_blocks": [1]} if name == "ltx2" else {}),
+        "call": CALL.get(name, {"max_sequence_length": 64}),
     }
 
 

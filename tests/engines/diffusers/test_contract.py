@@ -61,3 +61,10 @@ class TestWithFirstBlockCache(TinyContract):
 
     name = "wan21"
     changes: ClassVar = {"levers": {"first_block_cache": 0.5}, "steps": 5}
+
+
+class TestKandinsky6WithSound(TinyContract):
+    """Distilled: its scheduler knows no guidance."""
+
+    name = "kandinsky6"
+    changes: ClassVar = {"steps": 2, "clip": {"fps": 1}}

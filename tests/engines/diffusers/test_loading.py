@@ -354,3 +354,14 @@ def test_the_seed_of_a_request_is_all_that_is_random(studio: Studio) -> None:
     torch.manual_seed(2)
     assert np.array_equal(first, frames(two))
     assert SHOT.seed == 11
+
+
+def test_a_library_that_a_checkpoint_needs_is_named(studio: Studio, copy: Path) -> None:
+    """As Kandinsky's processor of pictures needs torchvision."""
+    index = json.loads((copy / "model_index.json").read_text())
+    index["tokenizer"] = ["transformers", "Qwen2_5_VLProcessor"]
+    (copy / "model_index.json").write_text(json.dumps(index))
+    picture = {"image_processor_type": "Qwen2VLImageProcessor", "processor_class": "Qwen2_5_VLProcessor"}
+    (copy / "tokenizer" / "preprocessor_config.json").write_text(json.dumps(picture))
+    with pytest.raises(SetupError, match=r"tiny-wan21 needs a library that is not installed: .*Torchvision"):
+        studio.loaded("wan21", copy)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from rushes.core.errors import BadOutput, Cancelled, EngineError, OutOfMemory
+from rushes.core.errors import BadOutput, Cancelled, EngineError, OutOfMemory, SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.base import FrameClip, Picture
@@ -146,6 +146,19 @@ def test_both_experts_work(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> N
     assert set(worked) == {"transformer", "transformer_2"}
 
 
+def test_a_guider_takes_the_guidance_and_the_negative_prompt(studio: Studio) -> None:
+    """HunyuanVideo 1.5 knows no scale in its call, keeps a guider instead, and has no callback to its steps."""
+    engine, control = studio.loaded("hunyuan15", steps=1, clip={"fps": 1}), Recorder()
+    first = frames(engine, control=control)
+    assert first.shape == (5, 54, 96, 3)
+    assert [word.split(",")[0] for _, _, word in control.told][-2:] == ["denoising 1/1", "decoding"]
+    for shot in (changed(cfg_scale=1.0), changed(negative_prompt="rain"), changed(prompt='a "LIGHT" house')):
+        assert not np.array_equal(first, frames(engine, shot))
+    with pytest.raises(Cancelled):
+        frames(engine, control=Recorder(patience=3))
+    assert np.array_equal(first, frames(engine))
+
+
 # -- progress, preview ---------------------------------------------------------------------------------------------------
 
 
@@ -175,7 +188,7 @@ def test_a_long_step_says_that_it_is_at_work(loaded: Loaded, monkeypatch: pytest
     assert len(during) > 2, "each block of the second step"
 
 
-@pytest.mark.parametrize("name", ["wan21", "ti2v", "ltx2", "cogvideox"])
+@pytest.mark.parametrize("name", ["wan21", "ti2v", "ltx2", "cogvideox", "kandinsky6"])
 def test_a_preview_is_a_small_picture_in_the_clips_shape(loaded: Loaded, name: str) -> None:
     control = Recorder()
     frames(loaded(name), control=control)
@@ -299,6 +312,19 @@ def test_a_compiled_model_is_stopped_and_started_like_any_other(
         frames(engine, control=control)
     assert np.array_equal(first, frames(engine))
     assert np.abs(first.astype(int) - frames(studio.loaded("wan21")).astype(int)).max() <= 1
+
+
+def test_mag_cache_skips_steps_and_leaves_nothing_to_the_next_job(studio: Studio) -> None:
+    engine = studio.loaded("wan21", steps=10, levers={"mag_cache": 0.06, "mag_ratios": [1.0] * 10})
+    computed: list[int] = []
+    pipe_of(engine).transformer.blocks[1].attn1.register_forward_pre_hook(lambda *_: computed.append(1))
+    first = frames(engine)
+    assert len(computed) == 2 * (2 + 2), "the first two steps, and of the rest every fourth"
+    with pytest.raises(Cancelled):
+        frames(engine, control=Recorder(patience=7))
+    assert np.array_equal(first, frames(engine))
+    with pytest.raises(SetupError, match="mag_cache is for models of one transformer"):
+        studio.loaded("wan22-text", levers={"mag_cache": 0.06, "mag_ratios": [1.0]})
 
 
 # -- failing -------------------------------------------------------------------------------------------------------------

@@ -12,15 +12,25 @@ from typing import Any
 import torch
 from diffusers import (
     AutoencoderKLCogVideoX,
+    AutoencoderKLHunyuanVideo,
+    AutoencoderKLHunyuanVideo15,
     AutoencoderKLLTX2Audio,
     AutoencoderKLLTX2Video,
     AutoencoderKLWan,
+    ClassifierFreeGuidance,
     CogVideoXDDIMScheduler,
     CogVideoXPipeline,
     CogVideoXTransformer3DModel,
     FlowMatchEulerDiscreteScheduler,
+    HunyuanVideo15Pipeline,
+    HunyuanVideo15Transformer3DModel,
+    Kandinsky6TI2VAPipeline,
+    Kandinsky6Transformer3DModel,
     LTX2Pipeline,
     LTX2VideoTransformer3DModel,
+    MMAudioVAE,
+    MMAudioVocoder,
+    PiflowScheduler,
     UniPCMultistepScheduler,
     WanImageToVideoPipeline,
     WanPipeline,
@@ -29,9 +39,15 @@ from diffusers import (
 from diffusers.pipelines.ltx2 import LTX2TextConnectors, LTX2Vocoder
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
     Gemma3Config,
     Gemma3ForConditionalGeneration,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2_5_VLTextConfig,
+    Qwen2_5_VLTextModel,
     T5Config,
     T5EncoderModel,
     UMT5Config,
@@ -300,6 +316,111 @@ def ltx2() -> LTX2Pipeline:
     )
 
 
+def qwen(layers: int = 3) -> dict[str, Any]:
+    """A text model of Qwen2.5-VL, as its configuration."""
+    return {
+        "vocab_size": VOCABULARY,
+        "hidden_size": WIDTH,
+        "intermediate_size": 32,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 4096,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0, "mrope_section": [2, 3, 3]},
+        "bos_token_id": 3,
+        "eos_token_id": 1,
+        "pad_token_id": 0,
+    }
+
+
+CHAT = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + ' ' }}{% endfor %}"
+
+
+def hunyuan15() -> HunyuanVideo15Pipeline:
+    """Two encoders, the second for letters in the picture, and a guider in place of a scale."""
+    torch.manual_seed(8)
+    tokenizer = byte_tokenizer(2048)
+    tokenizer.chat_template = CHAT
+    return HunyuanVideo15Pipeline(
+        text_encoder=Qwen2_5_VLTextModel(Qwen2_5_VLTextConfig(**qwen())),
+        tokenizer=tokenizer,
+        transformer=HunyuanVideo15Transformer3DModel(
+            in_channels=17,
+            out_channels=8,
+            num_attention_heads=2,
+            attention_head_dim=16,
+            num_layers=2,
+            num_refiner_layers=1,
+            text_embed_dim=WIDTH,
+            text_embed_2_dim=WIDTH,
+            image_embed_dim=16,
+            rope_axes_dim=(4, 6, 6),
+        ),
+        vae=AutoencoderKLHunyuanVideo15(
+            latent_channels=8, block_out_channels=(16, 16, 32, 32, 32), layers_per_block=1
+        ),
+        scheduler=FlowMatchEulerDiscreteScheduler(shift=5.0),
+        text_encoder_2=T5EncoderModel(
+            T5Config(vocab_size=VOCABULARY, d_model=WIDTH, d_kv=8, d_ff=32, num_layers=1, num_heads=4)
+        ),
+        tokenizer_2=byte_tokenizer(256),
+        guider=ClassifierFreeGuidance(guidance_scale=6.0),
+    )
+
+
+def kandinsky6() -> Kandinsky6TI2VAPipeline:
+    """Distilled, with sound. Its tokenizer is a plain one: the real one's processor wants torchvision."""
+    torch.manual_seed(9)
+    vision = {
+        "depth": 1,
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_heads": 2,
+        "out_hidden_size": WIDTH,
+    }
+    clip = {"vocab_size": VOCABULARY, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1}
+    return Kandinsky6TI2VAPipeline(
+        transformer=Kandinsky6Transformer3DModel(
+            in_visual_dim=4,
+            out_visual_dim=4 * 10,  # one per point of the scheduler's grid
+            in_text_dim=WIDTH,
+            in_text_dim2=16,
+            time_dim=16,
+            model_dim=32,
+            ff_dim=32,
+            num_text_blocks=1,
+            num_visual_blocks=2,
+            axes_dims=(4, 6, 6),
+            in_audio_dim=4,
+            out_audio_dim=4 * 10,
+            text_token_padding=True,
+            ca_rope=True,
+            cross_gates=True,
+            fix_modulation=True,
+            visual_token_type_num_embeddings=2,
+        ),
+        vae=AutoencoderKLHunyuanVideo(
+            latent_channels=4, block_out_channels=(4, 4, 4, 4), layers_per_block=1, norm_num_groups=2
+        ),
+        text_encoder=Qwen2_5_VLForConditionalGeneration(
+            Qwen2_5_VLConfig(text_config=qwen(), vision_config=vision)
+        ),
+        tokenizer=byte_tokenizer(2048),
+        text_encoder_2=CLIPTextModel(
+            CLIPTextConfig(**clip, num_attention_heads=2, max_position_embeddings=77, eos_token_id=1)
+        ),
+        tokenizer_2=byte_tokenizer(77),
+        scheduler=PiflowScheduler(num_policy_substeps=8),
+        audio_vae=MMAudioVAE(mel_bins=16, latent_channels=4, hidden_channels=16, layers_per_block=1),
+        vocoder=MMAudioVocoder(
+            num_mels=16,
+            upsample_initial_channel=64,
+            resblock_kernel_sizes=(3,),
+            resblock_dilation_sizes=((1, 3),),
+        ),
+    )
+
+
 BUILDERS: dict[str, Any] = {
     "wan21": wan21,
     "wan22-text": wan22_text,
@@ -307,6 +428,8 @@ BUILDERS: dict[str, Any] = {
     "ti2v": ti2v,
     "cogvideox": cogvideox,
     "ltx2": ltx2,
+    "hunyuan15": hunyuan15,
+    "kandinsky6": kandinsky6,
 }
 
 

@@ -41,7 +41,8 @@ LEVERS: tuple[Lever, ...] = (
     ),
     Lever(
         "mag_cache",
-        "steps are skipped by magnitudes known for the checkpoint (`mag_ratios`); the value is the threshold",
+        "steps are skipped by magnitudes known for the checkpoint (`mag_ratios`); the value is the threshold;"
+        " not for two experts",
         "1.6 to 1.9 times faster; pointless at 4 steps",
     ),
     Lever("fp8", "the transformer is stored in 8 bits and widened layer by layer", "halves its memory"),
@@ -57,6 +58,13 @@ LEVERS: tuple[Lever, ...] = (
 def apply(pipe: Any, recipe: Recipe) -> None:
     """Set what the recipe asks for. Raises `SetupError` for a lever that this installation does not have."""
     levers = recipe.levers
+    if (
+        levers.mag_cache and len(transformers(pipe)) > 1
+    ):  # each expert would count its own steps from the first ratio
+        raise SetupError(
+            f"lever mag_cache is for models of one transformer; {recipe.name} has two experts",
+            advice="Take it off the recipe or the card.",
+        )
     for model in transformers(pipe):
         if levers.attention:
             _try("attention", levers.attention, partial(model.set_attention_backend, levers.attention))

@@ -161,6 +161,11 @@ def _read(recipe: Recipe, weights: Weights, device: str, shared: Mapping[str, An
         pipe = cls.from_pretrained(
             str(weights.folder), use_safetensors=True, local_files_only=True, dtype=kinds, **(shared or {})
         )
+    except ImportError as error:
+        raise SetupError(
+            f"recipe {recipe.name} needs a library that is not installed: {_first_line(error)}",
+            advice="Install it beside the extra `rushes[diffusers]`, in the build that fits your torch.",
+        ) from None
     except (ValueError, KeyError, OSError, TypeError, AttributeError, RuntimeError) as error:
         if is_out_of_memory(error):
             raise

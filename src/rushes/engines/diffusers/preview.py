@@ -41,7 +41,7 @@ class Preview:
         heading = self._heading(latents)
         if heading is None or not wanted:
             return None
-        heading = _unpacked(heading, grid)
+        heading = _unpacked(heading, grid, len(self._map) - 1)
         frame = heading[0, :, heading.shape[2] // 2].permute(1, 2, 0).float()
         if frame.shape[-1] + 1 != self._map.shape[0]:
             return None
@@ -103,11 +103,14 @@ def _normalised(vae: Any, latents: Any) -> Any:
     return (latents - centre) * scale / spread
 
 
-def _unpacked(latents: Any, grid: tuple[int, int, int]) -> Any:
-    """(1, channels, frames, height, width), from a list of tokens, from frames first, or as it is."""
+def _unpacked(latents: Any, grid: tuple[int, int, int], channels: int) -> Any:
+    """(1, channels, frames, height, width), from a list of tokens, from channels last, from frames first, or as it
+    is."""
     frames, height, width = grid
     if latents.ndim == 3:
         return latents[:1].permute(0, 2, 1).reshape(1, latents.shape[2], frames, height, width)
+    if latents.shape[2:] == (height, width, channels):
+        return latents[:1].permute(0, 4, 1, 2, 3)
     if latents.shape[1] == frames and latents.shape[2] != frames:
         return latents[:1].permute(0, 2, 1, 3, 4)
     return latents[:1]

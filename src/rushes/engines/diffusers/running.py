@@ -219,6 +219,7 @@ def _cut_prompts(loaded: Loaded, shot: Shot, with_image: bool) -> list[str]:
     from transformers import PreTrainedTokenizerBase
 
     tokenizer = loaded.pick(with_image).tokenizer
+    tokenizer = getattr(tokenizer, "tokenizer", tokenizer)  # a processor of pictures and text has one inside
     limit = int(loaded.recipe.call.get("max_sequence_length", loaded.recipe.prompt_tokens))
     told = []
     if isinstance(tokenizer, PreTrainedTokenizerBase):
