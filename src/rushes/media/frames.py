@@ -90,9 +90,9 @@ def to_picture(frame: av.VideoFrame, width: int, height: int) -> npt.NDArray[np.
     return np.asarray(converted.to_ndarray(), dtype=np.uint8)
 
 
-def shrink(frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-    """A decoded yuv420p frame at a smaller size, colours untouched."""
-    return frame.reformat(width=width, height=height, interpolation=Interpolation.AREA)
+def shrink(frame: av.VideoFrame, converter: VideoReformatter, width: int, height: int) -> av.VideoFrame:
+    """A decoded yuv420p frame at a smaller size, colours untouched. The `converter` as in `to_video`."""
+    return converter.reformat(frame, width=width, height=height, interpolation=Interpolation.AREA, threads=1)
 
 
 def luma(frame: av.VideoFrame, step: int = 1) -> npt.NDArray[np.uint8]:

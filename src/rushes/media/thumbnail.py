@@ -10,6 +10,7 @@ from typing import Self
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
 from PIL import Image
 
 from rushes.core.encoding import Encoding
@@ -61,8 +62,9 @@ def telling(brightness: npt.NDArray[np.uint8]) -> float:
     the first, a blur on the second. Scaled to about 480 pixels, so that neither size nor grain decides."""
     step = max(1, max(brightness.shape) // 480)
     rows, columns = (side // step * step for side in brightness.shape)
-    blocks = brightness[:rows, :columns].reshape(rows // step, step, columns // step, step)
-    small = blocks.mean(axis=(1, 3), dtype=np.float32)
+    # Rows first: a sum along neighbours in memory is many times faster than one across them.
+    lines = brightness[:rows, :columns].reshape(rows // step, step, columns).sum(axis=1, dtype=np.uint16)
+    small = lines.reshape(rows // step, columns // step, step).sum(axis=2, dtype=np.float32) / step**2
     detail = small[1:-1, 1:-1] * 4 - small[:-2, 1:-1] - small[2:, 1:-1] - small[1:-1, :-2] - small[1:-1, 2:]
     return float(small.std() * detail.std())
 
@@ -76,11 +78,12 @@ class Preview:
         self._size = fit(width, height, PREVIEW_SIDE)
         self._fps = min(PREVIEW_FPS, fps)
         self._wanted = {n * fps // self._fps for n in range(frames)}
+        self._converter = VideoReformatter()
         self._stack = ExitStack()
 
     def see(self, index: int, frame: av.VideoFrame) -> None:
         if index in self._wanted:
-            self._writer.add(shrink(frame, *self._size))
+            self._writer.add(shrink(frame, self._converter, *self._size))
 
     def __enter__(self) -> Self:
         width, height = self._size
