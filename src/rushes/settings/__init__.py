@@ -87,6 +87,13 @@ class Settings(BaseModel):
         shown="32MB",
         example="64MB",
     )
+    arrive_seconds: Seconds = setting(
+        "Listening",
+        "A call's head that has not arrived by then is answered with 408, and so is its body, which has a second more "
+        "for every 16 kB of it.",
+        default=30.0,
+        example="10",
+    )
     max_streams: Annotated[int, Ge(1), Le(10_000)] = setting(
         "Listening",
         "Event streams and waiting answers that one owner may hold open.",

@@ -13,6 +13,7 @@ import ssl
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from types import FrameType
 from typing import NamedTuple
 
@@ -29,8 +30,8 @@ from rushes.dialects.gmi import Gmi
 from rushes.media.addresses import AllowList
 from rushes.media.fetch import Fetcher
 from rushes.server.app import Limits, make_app
+from rushes.server.arrival import BoundedArrival
 from rushes.server.edge import Door
-from rushes.server.heads import BoundedHeads
 from rushes.server.hub import Hub
 from rushes.settings import Settings, public_address
 from rushes.wiring.catalogue import reload_catalogue
@@ -212,7 +213,7 @@ def web_app(
 def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
-        http=BoundedHeads,
+        http=partial(BoundedArrival, seconds=settings.arrive_seconds),  # type: ignore[arg-type]  # it is called, no more
         loop="uvloop",
         ws="none",
         lifespan="off",
