@@ -1,28 +1,40 @@
-"""Contact sheets of the animatic engine, to be looked at: `python tools/sheets.py [--only NAME …] [--out FOLDER]`.
+"""Contact sheets of the animatic engine, to be looked at: `python -m tools.sheets [KIND …] [--only PLACE …]`.
 
-Sheets: `places` (every place × time), `weather` (every place × weather), `aspects`, `moves` (a film strip per camera
-move), `prompts` (the prompts of a text file), `motion` (a strip of neighbouring frames).
+Kinds, one sheet per place: `light` (time × weather), `shapes` (aspect ratio × time), `seasons`, `variety` (seeds at
+cfg 0), `moves` (a film strip per camera move), `motion` (neighbouring frames, to see flicker). One for all: `looks`,
+`photos` (the pictures of --photos × moves), `prompts` (the lines of --prompts).
+
+Every picture is kept under the fingerprint of the engine's sources and data, so a broken run goes on where it stopped
+and a changed engine is drawn anew. `index.html` in the folder shows what is finished, from the first sheet on.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+import hashlib
+import html
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+import rushes.engines.animatic
 from rushes.core.request import Phase
 from rushes.core.shot import AspectRatio, Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.film import film
-from rushes.engines.animatic.tables import places as every_place
-from rushes.engines.animatic.tables import table
+from rushes.engines.animatic.tables import places, table
 from rushes.engines.base import Picture
 
 Image = npt.NDArray[np.uint8]
+ASPECTS: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
+MOVES = ("static shot", "dolly in", "orbit", "pan right", "crane up")
+STRIP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+FPS = 24
 
 
 class Quiet:
@@ -40,113 +52,219 @@ class Quiet:
         return
 
 
-def picture(prompt: str, height: int, *, at: Iterable[float] = (0.5,), aspect: AspectRatio = "16:9", seed: int = 1,
-            cfg: float = 1.0, negative: str = "") -> list[Image]:  # fmt: skip
-    """BGR frames of a prompt at the shares `at` (0…1) of its clip."""
-    engine = AnimaticEngine({"height": height})
-    shot = Shot(prompt=prompt, negative_prompt=negative, aspect_ratio=aspect, seed=seed, cfg_scale=cfg)
-    plan = engine.plan(shot, None)
-    made = film(shot, plan, None, engine.rendered(plan), Quiet())
-    frames = [made.frame(min(int(u * plan.frames), plan.frames - 1)) for u in at]
-    return [cv2.cvtColor(frame, cv2.COLOR_YUV2BGR_I420) for frame in frames]
+@dataclass(frozen=True)
+class Cell:
+    """One clip on a sheet: its words, and the shares `at` (0…1) of its length that are shown side by side."""
+
+    label: str
+    prompt: str
+    aspect: AspectRatio | None = "16:9"
+    at: tuple[float, ...] = (0.5,)
+    seed: int = 1
+    cfg: float = 1.0
+    photo: Path | None = None
 
 
-def grid(rows: Iterable[tuple[str, list[Image]]]) -> Image:
-    """Rows of pictures, each with its label."""
-    lines = []
-    for label, images in rows:
-        height = images[0].shape[0]
-        line = np.hstack([cv2.copyMakeBorder(i, 2, 2, 2, 2, cv2.BORDER_CONSTANT) for i in images])
-        cv2.putText(
-            line, label[:90], (9, height - 5), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA
-        )
-        cv2.putText(
-            line, label[:90], (8, height - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA
-        )
-        lines.append(line)
+@dataclass(frozen=True)
+class Sheet:
+    name: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+def draw(cell: Cell, height: int) -> Image:
+    """The BGR frames of a cell side by side, each `height` pixels high."""
+    photo = None
+    if cell.photo:
+        photo = cv2.cvtColor(cv2.imread(str(cell.photo), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    # The option is the short side; wide and square pictures have it upright, tall ones are reduced afterwards.
+    engine = AnimaticEngine({"height": height, "fps": FPS})
+    shot = Shot(
+        prompt=cell.prompt, aspect_ratio=cell.aspect, seed=cell.seed, cfg_scale=cell.cfg, has_image=photo is not None
+    )  # fmt: skip
+    plan = engine.plan(shot, None if photo is None else (photo.shape[1], photo.shape[0]))
+    made = film(shot, plan, photo, engine.rendered(plan), Quiet())
+    images = []
+    for u in cell.at:
+        image = cv2.cvtColor(made.frame(min(int(u * plan.frames), plan.frames - 1)), cv2.COLOR_YUV2BGR_I420)
+        if plan.height != height:
+            width = round(plan.width * height / plan.height)
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        images.append(cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT))
+    return np.hstack(images)
+
+
+def captioned(image: Image, text: str) -> Image:
+    """The picture with its label in the lower left corner."""
+    out, at, font = image.copy(), (6, image.shape[0] - 7), cv2.FONT_HERSHEY_SIMPLEX
+    cv2.putText(out, text[:80], at, font, 0.38, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(out, text[:80], at, font, 0.38, (255, 255, 255), 1, cv2.LINE_AA)
+    return out
+
+
+def pasted(rows: Sequence[Sequence[Image]]) -> Image:
+    """Rows of pictures below each other."""
+    lines = [np.hstack(row) for row in rows]
     width = max(line.shape[1] for line in lines)
     return np.vstack([np.pad(line, ((0, 0), (0, width - line.shape[1]), (0, 0))) for line in lines])
 
 
+def _lines(cells: Iterable[Cell], length: int) -> tuple[tuple[Cell, ...], ...]:
+    every = tuple(cells)
+    return tuple(every[at : at + length] for at in range(0, len(every), length))
+
+
+def _words(kind: str, name: str) -> str:
+    """The first phrase by which a prompt asks for this time or weather."""
+    return str(table("lexicon")[kind][name][0])
+
+
 def sheets(
-    names: list[str], height: int, places: list[str], prompts: Path | None
-) -> Iterator[tuple[str, Image]]:
-    if "places" in names:
-        times = list(table("times"))
-        for place in places:
-            yield (
-                f"places-{place}",
-                grid(
-                    (
-                        f"{place}: {', '.join(times[i : i + 3])}",
-                        [picture(f"{place}, {t}", height)[0] for t in times[i : i + 3]],
-                    )
-                    for i in range(0, len(times), 3)
-                ),
-            )
-    if "weather" in names:
-        weathers = list(table("weathers"))
-        for place in places:
-            yield (
-                f"weather-{place}",
-                grid(
-                    (
-                        f"{place}: {', '.join(weathers[i : i + 4])}",
-                        [picture(f"{place}, {w}", height)[0] for w in weathers[i : i + 4]],
-                    )
-                    for i in range(0, len(weathers), 4)
-                ),
-            )
-    if "aspects" in names:
-        aspects: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
-        yield "aspects", grid(
-            (place, [cv2.resize(i, None, fx=height / i.shape[0], fy=height / i.shape[0], interpolation=cv2.INTER_AREA)
-                     for a in aspects for i in picture(place, height, aspect=a)])
-            for place in places
-        )  # fmt: skip
-    if "moves" in names:
-        for place in places[:2]:
-            yield (
-                f"moves-{place}",
-                grid(
-                    (f"{place}, {move}", picture(f"{place}, {move}", height, at=(0, 0.33, 0.66, 1)))
-                    for move in table("camera")
-                ),
-            )
-    if "motion" in names:
-        yield (
-            "motion",
-            grid((place, picture(place, height, at=[0.5 + k / 120 for k in range(5)])) for place in places),
-        )
-    if "prompts" in names and prompts:
-        lines = [line for line in prompts.read_text().splitlines() if line.strip()]
-        yield (
-            "prompts",
-            grid(
-                (
-                    " / ".join(lines[i : i + 4]),
-                    [
-                        picture(line, height, seed=i + k, cfg=0.5)[0]
-                        for k, line in enumerate(lines[i : i + 4])
-                    ],
+    kinds: Sequence[str], only: Sequence[str], photos: Path | None, prompts: Path | None
+) -> Iterator[Sheet]:
+    times = {name: _words("time", name) for name in table("times")}
+    weathers = {
+        name: _words("weather", name) for name in table("weathers") if name in table("lexicon")["weather"]
+    }
+    for place in only:
+        for kind in kinds:
+            rows: tuple[tuple[Cell, ...], ...] = ()
+            if kind == "light":
+                rows = tuple(
+                    tuple(Cell(f"{t}, {w}", f"{place}, {by}, {seen}") for w, seen in weathers.items())
+                    for t, by in times.items()
                 )
-                for i in range(0, len(lines), 4)
-            ),
+            elif kind == "shapes":
+                cells = [
+                    Cell(f"{place}, {t} {a}", f"{place}, {by}", a) for t, by in times.items() for a in ASPECTS
+                ]
+                rows = _lines(cells, 2 * len(ASPECTS))
+            elif kind == "seasons":
+                cells = [
+                    Cell(s, f"{place} in {s}, {by}")
+                    for by in ("day", "golden hour")
+                    for s in table("seasons")
+                ]
+                rows = _lines(cells, 4)
+            elif kind == "variety":
+                rows = _lines((Cell(f"seed {n}", place, seed=n, cfg=0.0) for n in range(1, 13)), 4)
+            elif kind == "moves":
+                rows = tuple((Cell(move, f"{place}, {move}", at=STRIP),) for move in MOVES)
+            elif kind == "motion":
+                at = tuple(0.5 + k / (5 * FPS) for k in range(6))
+                rows = tuple((Cell(move, f"{place}, {move}", at=at),) for move in MOVES[:2])
+            if rows:
+                yield Sheet(f"{place}-{kind}", tuple(rows))
+    if "looks" in kinds:
+        looks = [name for name in table("lexicon")["look"] if name in table("looks")]
+        cells = [
+            Cell(f"{p}, {look}", f"{p}, {_words('look', look)}") for p in list(only)[:4] for look in looks
+        ]
+        yield Sheet("looks", _lines(cells, len(looks)))
+    if "photos" in kinds and photos:
+        shown = sorted(
+            path for path in photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
         )
+        for path in shown:
+            yield Sheet(
+                f"photo-{path.stem}",
+                tuple((Cell(move, move, None, STRIP[::2], photo=path),) for move in MOVES),
+            )
+    if "prompts" in kinds and prompts:
+        lines = [line.strip() for line in prompts.read_text().splitlines() if line.strip()]
+        cells = [Cell(line, line, seed=number, cfg=0.5) for number, line in enumerate(lines)]
+        for number, page in enumerate(_lines(cells, 24)):
+            yield Sheet(f"prompts-{number:02}", _lines(page, 4))
+
+
+def fingerprint() -> str:
+    """What the pictures depend on: the engine's sources and small tables."""
+    folder = Path(rushes.engines.animatic.__file__).parent
+    seen = hashlib.sha256()
+    for path in sorted([*folder.rglob("*.py"), *folder.rglob("*.toml")]):
+        seen.update(path.read_bytes())
+    return seen.hexdigest()[:12]
+
+
+def kept(folder: Path, cell: Cell, height: int) -> Path:
+    """Where the picture of a cell lies, drawn or not."""
+    stamp = "" if cell.photo is None else str(cell.photo.stat().st_mtime_ns)
+    name = hashlib.sha256(f"{cell} {height} {stamp}".encode()).hexdigest()[:24]
+    return folder / f"{name}.png"
+
+
+def index(folder: Path, done: Sequence[Sheet], total: int) -> None:
+    """Write `index.html`: every finished sheet with its name, grouped by its first word."""
+    groups: dict[str, list[Sheet]] = {}
+    for sheet in done:
+        groups.setdefault(sheet.name.split("-")[0], []).append(sheet)
+    links = " ".join(f'<a href="#{html.escape(g)}">{html.escape(g)}</a>' for g in groups)
+    body = "".join(
+        f'<h2 id="{html.escape(group)}">{html.escape(group)}</h2>'
+        + "".join(
+            f'<figure id="{html.escape(s.name)}"><figcaption>{html.escape(s.name)}</figcaption>'
+            f'<a href="{html.escape(s.name)}.png"><img loading="lazy" alt="{html.escape(s.name)}"'
+            f' src="{html.escape(s.name)}.png"></a></figure>'
+            for s in members
+        )
+        for group, members in groups.items()
+    )
+    (folder / "index.html").write_text(
+        "<!doctype html><meta charset=utf-8><title>Contact sheets</title><style>body{font:14px system-ui;margin:2em;"
+        "background:#181818;color:#ddd}a{color:#9cf}img{max-width:100%}figure{margin:1em 0}"
+        "nav{position:sticky;top:0;background:#181818;padding:.5em 0}</style>"
+        f"<h1>Contact sheets</h1><p>{len(done)} of {total} sheets.</p><nav>{links}</nav>{body}\n",
+        encoding="utf-8",
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="*", default=["places", "weather", "aspects", "moves", "motion"])
-    parser.add_argument("--places", nargs="*", default=list(every_place()))
-    parser.add_argument("--height", type=int, default=216)
-    parser.add_argument("--prompts", type=Path)
+    every = ("light", "shapes", "seasons", "variety", "moves", "motion", "looks")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join((*every, 'photos', 'prompts'))}; all but the last two")  # fmt: skip
+    parser.add_argument("--only", nargs="+", metavar="PLACE", default=list(places()), choices=list(places()))
+    parser.add_argument("--height", type=int, default=180, help="of a picture, in pixels")
+    parser.add_argument("--photos", type=Path, help="a folder of pictures to set in motion")
+    parser.add_argument("--prompts", type=Path, help="a text file, a prompt a line")
     parser.add_argument("--out", type=Path, default=Path("out/sheets"))
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    for name, image in sheets(options.only, options.height, options.places, options.prompts):
-        cv2.imwrite(str(options.out / f"{name}.png"), image)
-        print(options.out / f"{name}.png", flush=True)
+    if unknown := set(options.kinds) - {*every, "photos", "prompts"}:
+        parser.error(
+            f"KIND: {', '.join(sorted(unknown))} not known; of {', '.join((*every, 'photos', 'prompts'))}"
+        )
+    kinds = options.kinds or [*every, *(k for k in ("photos", "prompts") if getattr(options, k))]
+    todo = list(sheets(kinds, options.only, options.photos, options.prompts))
+    cache = options.out / "pictures" / fingerprint()
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = [cell for sheet in todo for row in sheet.rows for cell in row]
+    left = sum(not kept(cache, cell, options.height).exists() for cell in wanted)
+    print(f"{len(todo)} sheets of {len(wanted)} clips; {len(wanted) - left} are drawn already", flush=True)
+    done: list[Sheet] = []
+    started, drawn = time.monotonic(), 0
+    for sheet in todo:
+        rows = []
+        for row in sheet.rows:
+            images = []
+            for cell in row:
+                path = kept(cache, cell, options.height)
+                if not path.exists():
+                    # Written under another name first: a broken run leaves no half picture.
+                    part = path.with_name(f"part-{path.name}")
+                    cv2.imwrite(str(part), draw(cell, options.height))
+                    part.replace(path)
+                    drawn += 1
+                images.append(captioned(np.asarray(cv2.imread(str(path)), np.uint8), cell.label))
+            rows.append(images)
+        cv2.imwrite(str(options.out / f"{sheet.name}.png"), pasted(rows))
+        done.append(sheet)
+        index(options.out, done, len(todo))
+        rest = (time.monotonic() - started) / max(drawn, 1) * (left - drawn)
+        print(
+            f"[{len(done)}/{len(todo)}] {options.out / sheet.name}.png, about {rest / 60:.0f} min left",
+            flush=True,
+        )
+    print(options.out / "index.html")
 
 
 if __name__ == "__main__":

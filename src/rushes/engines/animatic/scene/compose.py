@@ -79,12 +79,13 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
             **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted},
         )
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
-    path = _path(brief, ground, unwanted, dice, width / height, shot.seconds, shot.seed, time)
+    shape = 0 if width > 1.2 * height else 2 if width < 0.8 * height else 1
+    path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
     subjects = cast_subjects(brief, place, unwanted, dice, width / height)
-    grade = _grade(brief, unwanted, exposure)
+    grade = _grade(brief, unwanted, exposure, float(table("times")[time].get("saturation", 1.0)))
     scene = Scene(
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
-        seed=shot.seed, seconds=float(shot.seconds), season=brief.season, sounds=_sounds(ground, weather),
+        seed=shot.seed, seconds=float(shot.seconds), season=brief.season, shape=shape, sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0,
         rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else float(ground.get("rays", 0.35)),
         details={
@@ -128,7 +129,7 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
 
 
 def _path(
-    brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dice: Dice, aspect: float, seconds: int, seed: int, time: str
+    brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dice: Dice, aspect: float, shape: int, seconds: int, seed: int, time: str
 ) -> Path:  # fmt: skip
     rows = table("camera")
     names = [name for name in brief.moves if name not in unwanted]
@@ -143,7 +144,6 @@ def _path(
             )
         ]
     moves = tuple(Move.named(name, rows[name]) for name in names)
-    shape = 0 if aspect > 1.2 else 2 if aspect < 0.8 else 1
     zoom = (
         float(ground["zoom"]) * (1 + dice.jitter(0.12)) * (1.2 if shape == 2 else 1.1 if shape == 1 else 1.0)
     )
@@ -162,8 +162,9 @@ def _path(
     )
 
 
-def _grade(brief: Brief, unwanted: frozenset[str], exposure: float) -> Grade:
+def _grade(brief: Brief, unwanted: frozenset[str], exposure: float, saturation: float) -> Grade:
     grade = Grade(exposure=exposure)
+    grade = replace(grade, saturation=grade.saturation * saturation)
     looks = table("looks")
     for name in (*brief.moods, *brief.looks):
         if name in looks and name not in unwanted:

@@ -47,7 +47,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Scene:
-    """One composed shot. `ground` is the place's table, `details` what the report tells of the composition."""
+    """One composed shot. `ground` is the place's table, `details` what the report tells of the composition, `shape` the
+    picture's: 0 wide, 1 square, 2 tall, which is also where a row of three in the tables holds its value. `pace` is how
+    fast moves what moves by itself, `sky_pace` the same for clouds; the camera keeps its own time."""
 
     place: str
     ground: Mapping[str, Any]
@@ -63,4 +65,7 @@ class Scene:
     bloom: float = 1.0
     rays: float = 0.0
     season: str = ""
+    pace: float = 1.0
+    sky_pace: float = 1.0
+    shape: int = 0
     details: Mapping[str, Any] = field(default_factory=dict)

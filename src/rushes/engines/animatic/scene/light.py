@@ -51,7 +51,7 @@ def lit_air(
     def veiled(text: str, pull: float = 1.0, strength: float = 1.0) -> Colour:
         """A colour of the time, pulled to the grey of the weather."""
         c = np.asarray(colour(text))
-        return _colour((c + (c.mean() * np.array([0.94, 1.0, 1.06]) - c) * grey * pull) * strength)
+        return _colour((c + (c.mean() * np.array([0.93, 1.0, 1.08]) - c) * grey * pull) * strength)
 
     ambient = float(sky["ambient"])
     light_through = 0.45 + 0.55 * dim
@@ -62,12 +62,12 @@ def lit_air(
     blow = (0.4 + 0.6 * weather.wind) * float(row.get("drift", 1.0))
     air = Air(
         sun=sun,
-        zenith=veiled(row["zenith"], 0.9, (0.75 + 0.25 * dim) * (1 + 0.25 * grey)),
-        horizon=veiled(row["horizon"], 0.8, light_through * (0.4 + 0.6 * shine)),
+        zenith=veiled(row["zenith"], 0.95, (0.75 + 0.25 * dim) * (1 + 0.25 * grey)),
+        horizon=veiled(row["horizon"], 0.95, light_through * (0.4 + 0.6 * shine)),
         glow_colour=veiled(row["glow"], 0.5),
         warm=veiled(row["warm"], 1.0, dim),
-        sunlight=veiled(row["sunlight"], 0.6, dim),
-        ambient=veiled(row["ambient"], 0.8, ambient),
+        sunlight=veiled(row["sunlight"], 0.75, dim),
+        ambient=veiled(row["ambient"], 0.85, ambient),
         cloud_lit=_colour(lit + (even - lit) * flat),
         cloud_shade=_colour(shade + (even - shade) * flat),
         falloff=float(row["falloff"]),

@@ -16,7 +16,9 @@ import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
 from rushes.engines.animatic.scene.graph import Weather
+from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
+from rushes.engines.animatic.world.faces import PLAIN, Faces, draw_faces, measures
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01, smooth, tap
 from rushes.engines.animatic.world.sky import FAR, cloud_tile
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
@@ -24,14 +26,20 @@ from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Can
 CELL = 24.0
 GRID = 64
 STEPS = 110
+BED = CELL * 0.34
+"""Half the width of the street between its kerbs, in metres."""
+LAMPS = 14
+"""Posts on each side of the street."""
+STONE = ("#8f5a45", "#b3a184", "#8d8a86", "#c4b7a0", "#6f5f58", "#a8794f", "#4a5a66")
+"""Walls: brick, sandstone, concrete, plaster, dark brick, terracotta; the last is the metal between panes of glass."""
 
 
 @kernel
 def _walls(
-    upright: Plane, base: Plane, heights: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
+    upright: Plane, base: Plane, heights: Plane, stone: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:
-    """Façades into `upright` (W, H, 4); `base` (W) becomes the row where the first wall of a column stands. `lamp` sun
-    direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1."""
+    """Façades into `upright` (W, H, 4); `base` (W) becomes the row where the first wall of a column stands. `stone` the
+    colours of walls, glass last; `lamp` sun direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1."""
     columns, rows, _ = upright.shape
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
@@ -90,11 +98,28 @@ def _walls(
                         blur_h = clamp(pixel / storey * f4(1.5), f4(0.02), f4(0.5))
                         pane = clamp((f4(0.36) - abs(w - wi - f4(0.5))) / blur_w + f4(0.5), f4(0), f4(1))
                         lost = clamp((pixel / storey - f4(0.18)) * f4(4), f4(0), f4(1))
-                        # Stone, brick, plaster, glass.
-                        fr = f4(0.34) + f4(0.2) * hue
-                        fg = f4(0.3) + f4(0.2) * hue * style
-                        fb = f4(0.27) + f4(0.22) * hue * style * style
+                        kind = min(i4(hue * f4(stone.shape[0])), i4(stone.shape[0] - 1))
+                        glassy = kind == stone.shape[0] - 1
+                        shade = f4(0.75) + f4(0.5) * hash01(ix, iz, seed + 7)
+                        fr = stone[kind, 0] * shade
+                        fg = stone[kind, 1] * shade
+                        fb = stone[kind, 2] * shade
                         sun = max(facing, f4(0))
+                        reach_h = f4(0.44) if glassy else f4(0.32)
+                        if glassy:
+                            pane = clamp((f4(0.46) - abs(w - wi - f4(0.5))) / blur_w + f4(0.5), f4(0), f4(1))
+                        terrace = style < f4(0.5) and not glassy and (i4(wi) & i4(1)) == 0
+                        # Shops take the ground floor, a few metres each.
+                        ws = along / f4(5.2)
+                        shop = np.floor(ws)
+                        blur_s = clamp(pixel / f4(5.2) * f4(1.5), f4(0.01), f4(0.5))
+                        front = clamp((f4(0.44) - abs(ws - shop - f4(0.5))) / blur_s + f4(0.5), f4(0), f4(1))
+                        post = abs(f4(4) * ws - np.floor(f4(4) * ws) - f4(0.5))
+                        front *= f4(1) - f4(0.6) * clamp(
+                            (post - f4(0.46)) / (f4(4) * blur_s) + f4(0.5), f4(0), f4(1)
+                        )
+                        trade = hash01(i4(shop) + who, 21, seed)
+                        open_late = f4(1) if hash01(i4(shop) + who, 22, seed) < f4(0.8) else f4(0.1)
                         first = max(i4(np.ceil(top)), i4(0))
                         last = min(i4(np.ceil(min(free, foot))), i4(rows))
                         for j in range(first - 1 if first > 0 else 0, last):
@@ -102,7 +127,7 @@ def _walls(
                             h = y / storey
                             hi = np.floor(h)
                             m = pane * clamp(
-                                (f4(0.32) - abs(h - hi - f4(0.5))) / blur_h + f4(0.5), f4(0), f4(1)
+                                (reach_h - abs(h - hi - f4(0.5))) / blur_h + f4(0.5), f4(0), f4(1)
                             )
                             m = m * (f4(1) - lost) + lost * f4(0.42)
                             n = hash01(i4(wi) + who, i4(hi), seed + 5)
@@ -115,15 +140,54 @@ def _walls(
                                 * (f4(0.2) + f4(1.1) * n2 * n2 * n2)
                             )
                             open_sky = f4(0.35) + f4(0.65) * clamp(y / f4(45), f4(0), f4(1))
+                            # Ledges under the windows, rails before some, and a cornice that casts a shade.
+                            rest = h - hi
+                            ledge = clamp((f4(0.06) - rest) / blur_h + f4(0.5), f4(0), f4(1)) * (f4(1) - lost)
+                            relief = f4(1) + f4(0.22) * ledge
+                            if terrace and y > f4(4.4):
+                                rail = clamp((f4(0.36) - rest) / blur_h + f4(0.5), f4(0), f4(1)) * (
+                                    f4(1) - lost
+                                )
+                                relief *= f4(1) - f4(0.4) * rail * (f4(1) - ledge)
+                                m *= f4(1) - f4(0.75) * rail
+                            under = high - y
+                            relief *= f4(1) + f4(0.25) * clamp(f4(1.5) - under, f4(0), f4(1))
+                            relief *= f4(1) - f4(0.35) * clamp(
+                                f4(1) - abs(under - f4(1.7)) * f4(2), f4(0), f4(1)
+                            )
+                            sign = f4(0)
+                            if y < f4(4.4):
+                                m = (
+                                    front
+                                    * clamp((f4(3.2) - y) / pixel + f4(0.5), f4(0), f4(1))
+                                    * clamp((y - f4(0.5)) / pixel + f4(0.5), f4(0), f4(1))
+                                )
+                                goods = hash01(i4(along * f4(1.7)) + who, i4(y * f4(1.3)), seed + 8)
+                                glow = m * night * open_late * (f4(0.25) + f4(0.6) * goods)
+                                sign = clamp(
+                                    (f4(0.36) - abs(y - f4(3.75))) / pixel + f4(0.5), f4(0), f4(1)
+                                ) * clamp(
+                                    (f4(0.45) - abs(ws - shop - f4(0.5))) / blur_s + f4(0.5), f4(0), f4(1)
+                                )
+                                relief = f4(0.8)
                             for c in range(3):
-                                wall = fr if c == 0 else fg if c == 1 else fb
+                                wall = (fr if c == 0 else fg if c == 1 else fb) * relief
+                                # Signs in three paints.
+                                paint = f4(0.08) + f4(0.5) * (
+                                    trade
+                                    if c == 0
+                                    else f4(0.6) - f4(0.5) * trade
+                                    if c == 2
+                                    else f4(0.2) * trade
+                                )
+                                wall += (paint - wall) * sign
                                 value = wall * (
                                     lamp[3 + c] * sun * (f4(0.25) + f4(0.75) * open_sky)
                                     + lamp[6 + c] * open_sky
                                 )
-                                glass = lamp[9 + c] * (f4(0.22) + f4(0.3) * n2) * open_sky + wall * lamp[
-                                    6 + c
-                                ] * f4(0.08)
+                                glass = lamp[9 + c] * (
+                                    f4(0.22) + f4(0.3) * n2 + (f4(0.3) if glassy else f4(0))
+                                ) * open_sky + wall * lamp[6 + c] * f4(0.08)
                                 value += (glass - value) * m * f4(0.85)
                                 warm = (
                                     f4(1)
@@ -132,7 +196,7 @@ def _walls(
                                     if c == 1
                                     else (f4(0.3) if style < f4(0.7) else f4(1))
                                 )
-                                value += glow * warm
+                                value += glow * warm + sign * paint * night * open_late * f4(1.6)
                                 # The street's own light climbs the walls.
                                 street = decay(y * f4(0.12)) * f4(0.13) * night
                                 value += street * (f4(1) if c == 0 else f4(0.55) if c == 1 else f4(0.28))
@@ -173,7 +237,8 @@ def _walls(
 def _street(
     light: Plane, mirror: Plane, base: Plane, grain: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:
-    """The ground where nothing stands: asphalt, kerbs and lane marks, and the mirrored walls as far as it is wet.
+    """The ground where nothing stands: asphalt, kerbs, lane marks, crossings, light under the lamps, and the mirrored
+    walls as far as it is wet.
     `lamp` sunlight, ambient, fog, night, wet, half the width of the street's bed, its middle."""
     rows, columns, _ = light.shape
     focal = view[FOCAL]
@@ -203,16 +268,65 @@ def _street(
             mark = clamp((f4(0.09) - across) / line + f4(0.5), f4(0), f4(1)) * (
                 f4(1) if (z * f4(0.16) - np.floor(z * f4(0.16))) < f4(0.5) else f4(0)
             )
+            # Stripes to walk over, and slabs beside the bed.
+            strip = z - np.floor(z * f4(1 / 60)) * f4(60)
+            over = clamp((f4(1.7) - abs(strip - f4(31))) / (line * f4(4)) + f4(0.5), f4(0), f4(1)) * (
+                f4(1) - kerb
+            )
+            bar = abs(x * f4(0.9) - np.floor(x * f4(0.9)) - f4(0.5))
+            mark += (clamp((f4(0.25) - bar) / line + f4(0.5), f4(0), f4(1)) - mark) * over
+            joint = max(
+                abs(x * f4(0.7) - np.floor(x * f4(0.7)) - f4(0.5)),
+                abs(z * f4(0.7) - np.floor(z * f4(0.7)) - f4(0.5)),
+            )
+            slab = (
+                clamp((joint - f4(0.48)) * f4(40), f4(0), f4(1))
+                * kerb
+                * clamp(f4(1.2) - d * f4(0.06), f4(0), f4(1))
+            )
+            edge = clamp((f4(0.16) - abs(across - half - f4(0.1))) / line + f4(0.5), f4(0), f4(1))
             tone = (f4(0.055) + f4(0.05) * rough) * (f4(1) - wet * f4(0.4)) * (
-                f4(1) + kerb * f4(1.4)
-            ) + mark * f4(0.3)
+                f4(1) + kerb * (f4(1.4) - f4(0.7) * slab) + edge * f4(0.9)
+            ) + mark * f4(0.3) * (f4(0.7) + f4(0.5) * rough)
+            # Pools of light under the lamps, which stand every 24 m on both sides.
+            post = z - np.floor(z * f4(1 / CELL)) * f4(CELL) - f4(CELL * 0.5)
+            aside = across - half
+            pool = night * max(f4(1) - (aside * aside + post * post) * f4(0.011), f4(0))
+            pool *= pool * f4(2.4)
             gleam = wet * (f4(0.12) + f4(0.5) * puddle) + f4(0.03)
             for c in range(3):
                 value = tone * (lamp[c] * f4(0.35) + lamp[3 + c])
-                value += tone * night * (f4(0.55) if c == 0 else f4(0.34) if c == 1 else f4(0.2))
+                value += tone * (night + pool) * (f4(0.55) if c == 0 else f4(0.34) if c == 1 else f4(0.2))
                 value += mirror[mj, mi, c] * gleam
                 light[j, i, c] = value * clear + haze[i, c] * (f4(1) - clear)
             light[j, i, 3] = d
+
+
+def _posts(light: Air, dark: float) -> tuple[Plane, Plane]:
+    """Lamp posts along both sides of the street, a cell apart: corners (n, 4, 3) and paints (n, 5) as `draw_faces`
+    takes them."""
+    faces = Faces()
+    metal = np.array([0.05, 0.055, 0.06]) * (np.asarray(light.ambient) + 0.4 * np.asarray(light.sunlight))
+    shine = np.array([1.0, 0.78, 0.48]) * 7 * dark + metal * 2
+    for side in (-1.0, 1.0):
+        for k in range(LAMPS):
+            x, z = CELL * 0.5 + side * (BED + 0.45), CELL * (k + 0.5)
+            tip = x - side * 1.9
+            for a, b, low, high in ((x - 0.07, x + 0.07, 0.0, 7.2), (x - 0.13, x + 0.13, 0.0, 0.9)):
+                faces.add([(a, low, z), (b, low, z), (b, high, z), (a, high, z)], PLAIN, metal, 0)
+                faces.add([(x, low, z - 0.07), (x, low, z + 0.07), (x, high, z + 0.07), (x, high, z - 0.07)],
+                          PLAIN, metal * 0.6, 0)  # fmt: skip
+            faces.add([(x, 7.0, z), (tip, 7.4, z), (tip, 7.5, z), (x, 7.12, z)], PLAIN, metal, 0)
+            a, b = min(tip, tip + side * 0.7), max(tip, tip + side * 0.7)
+            faces.add(
+                [(a, 7.36, z - 0.14), (b, 7.3, z - 0.14), (b, 7.3, z + 0.14), (a, 7.36, z + 0.14)],
+                PLAIN,
+                shine,
+                0,
+            )
+            faces.add([(a, 7.34, z - 0.14), (b, 7.28, z - 0.14), (b, 7.42, z - 0.14), (a, 7.48, z - 0.14)],
+                      PLAIN, shine * 0.7, 0)  # fmt: skip
+    return faces.placed(0, 0, 0, 0), np.array(faces.paints)
 
 
 class City:
@@ -242,10 +356,14 @@ class City:
              dark * float(row.get("neon", 0.0))], np.float32
         )  # fmt: skip
         self._street = np.array(
-            [*light.sunlight, *light.ambient, light.fog, dark, wet, CELL * 0.34, CELL * 0.5], np.float32
+            [*light.sunlight, *light.ambient, light.fog, dark, wet, BED, CELL * 0.5], np.float32
         )
         self._shift = (CELL * 0.5 + float(row.get("beside", 1.5)), CELL * 0.5)
         self._base = np.zeros(1, np.float32)
+        self._fog = light.fog
+        self._posts, self._posts_paint = _posts(light, dark)
+        self._posts_across = measures(self._posts)[1]
+        self._stone = np.array([colour(code) for code in STONE], np.float32)
 
     def guide(self, pose: Pose) -> Pose:
         # Stay over the street: the houses begin at its edges.
@@ -258,8 +376,14 @@ class City:
         if len(self._base) != canvas.width:
             self._base = np.zeros(canvas.width, np.float32)
         upright = cv2.transpose(canvas.light)
-        _walls(upright, self._base, self._heights, haze, view, self._walls, f4(t))
+        _walls(upright, self._base, self._heights, self._stone, haze, view, self._walls, f4(t))
         cv2.transpose(upright, dst=canvas.light)
         if self._ground:
             mirror = canvas.light.copy() if self._street[8] > 0 else canvas.light
             _street(canvas.light, mirror, self._base, self._grain, haze, view, self._street, f4(t))
+            draw_faces(canvas, pose, self._posts, self._posts_across, self._posts_paint, haze, self._fog, 0.0)
+
+    @property
+    def start(self) -> tuple[float, float]:
+        """The middle of the street where the camera's path begins, in metres."""
+        return CELL * 0.5, CELL * 0.5

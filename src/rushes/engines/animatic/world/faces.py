@@ -55,7 +55,8 @@ def measures(corners: Plane) -> tuple[Plane, Plane]:
 @kernel
 def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> None:
     """`items` far to near: columns of the corners (4), rows (4), then what 1 / distance, along / distance and up /
-    distance are per column, per row and at 0 (9), kind, lit colour (3), name, which way round it goes (±1), its least and greatest distance."""
+    distance are per column, per row and at 0 (9), kind, lit colour (3), name, which way round it goes (±1), its least and greatest distance, how
+    much of it is seen (0…1: less than a pixel thick, it is thin paint and not a row of dashes)."""
     rows, columns, _ = light.shape
     for slot in prange(BANDS):
         band = (slot * 7) % BANDS
@@ -72,7 +73,7 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
                 continue
             i0 = max(i4(0), i4(np.floor(x0)) - 1)
             i1 = min(i4(columns), i4(np.ceil(x1)) + 1)
-            kind, name = items[q, 17], i4(items[q, 21])
+            kind, name, seen = items[q, 17], i4(items[q, 21]), items[q, 25]
             turn = items[q, 22]
             for j in range(j0, j1):
                 y = f4(j) + f4(0.5)
@@ -138,8 +139,8 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
                         warm = f4(1.25) if c == 0 else f4(0.72) if c == 1 else f4(0.26)
                         value += (items[q, 18 + c] * f4(0.16) + lit * warm - value) * pane
                         value = value * clear + haze[i, c] * (f4(1) - clear)
-                        light[j, i, c] += (value - light[j, i, c]) * min(cover, f4(1))
-                    if cover > f4(0.6):
+                        light[j, i, c] += (value - light[j, i, c]) * min(cover, f4(1)) * seen
+                    if cover * seen > f4(0.6):
                         light[j, i, 3] = min(d, light[j, i, 3])
 
 
@@ -162,12 +163,13 @@ def draw_faces(
     x, y, z = seen[..., 0], seen[..., 1], seen[..., 2]
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])
     longest = np.hypot(np.ptp(x, axis=1), np.ptp(y, axis=1))
-    # What is thinner than a third of a pixel is a line between its neighbours.
-    shown = (z.min(axis=1) > 0.6) & (np.abs(area) > 0.35 * longest)
+    thick = np.abs(area) / np.maximum(longest, 1e-6)
+    shown = (z.min(axis=1) > 0.6) & (thick > 0.06)
     shown &= (x.max(axis=1) > 0) & (x.min(axis=1) < canvas.width)
     shown &= (y.max(axis=1) > 0) & (y.min(axis=1) < canvas.height)
     order = np.flatnonzero(shown)
-    order = order[np.argsort(-z[order].mean(axis=1), kind="stable")]
+    # By their nearest corners: eaves come after the wall below them, though their roof reaches farther back.
+    order = order[np.argsort(-z[order].min(axis=1), kind="stable")]
     if not len(order):
         return
     x, y, z, area = x[order], y[order], z[order], area[order]
@@ -176,11 +178,12 @@ def draw_faces(
         [1 / z[:, :3], across[order, :3, 0] / z[:, :3], across[order, :3, 1] / z[:, :3]], axis=2
     )
     slopes = np.linalg.solve(plane, values)
-    items = np.zeros((len(order), 25), np.float32)
+    items = np.zeros((len(order), 26), np.float32)
     items[:, 0:4], items[:, 4:8] = x, y
     items[:, 8:17] = slopes.transpose(0, 2, 1).reshape(-1, 9)
     items[:, 17:21] = paints[order, :4]
     items[:, 21] = paints[order, 4]
     items[:, 22] = np.sign(area)
     items[:, 23], items[:, 24] = z.min(axis=1), z.max(axis=1)
+    items[:, 25] = np.minimum(thick[order], 1)
     _fill(canvas.light, items, haze, f4(fog), f4(night))

@@ -87,8 +87,10 @@ class Fall:
         x, z = terrain.brink
         land = terrain.land
         lean = land.cliff_depth / land.cliff
+        # It starts where the bed of the river breaks off, which lies below the brink on both sides.
+        high = float(terrain.ground(np.array([x]), np.array([z + 1.25 * land.cliff_depth]))[0]) + 0.8
         self._fall = np.array(
-            [x, z - 0.9, land.cliff * 0.985, lean, float(row["width"]) / 2, float(row["mist"])], np.float32
+            [x, z - 0.9, high, lean, float(row["width"]) / 2, float(row["mist"])], np.float32
         )
         sun, ambient = np.asarray(light.sunlight), np.asarray(light.ambient)
         grey = ambient.mean() * 0.6 + ambient * 0.4

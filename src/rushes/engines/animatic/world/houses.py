@@ -177,7 +177,8 @@ SHAPES: dict[str, Callable[[Random, Paints], Faces]] = {
 
 class Houses:
     """The layer: everything built in a place. `near` and `far` metres ahead, `lane` metres around the path kept free,
-    or `at` right and ahead of where the camera starts; `snow` 0…1 lies on roofs, `dark` 0…1 lights windows."""
+    or `at` right and ahead of where the camera starts, for wide, square and tall pictures; `snow` 0…1 lies on roofs,
+    `dark` 0…1 lights windows, `shape` is the picture's."""
 
     def __init__(
         self,
@@ -186,6 +187,7 @@ class Houses:
         light: Air,
         snow: float,
         dark: float,
+        shape: int,
         seed: int,
     ) -> None:
         rng = np.random.default_rng(seed ^ 0x40C5E)
@@ -203,7 +205,7 @@ class Houses:
                 tones["roof"] = tones["roof"] + (SNOW - tones["roof"]) * min(0.92 * snow, 0.92)
             for _ in range(int(row.get("count", 1))):
                 faces = SHAPES[row["shape"]](rng, tones)
-                x, z = self._site(row, taken, rng)
+                x, z = self._site(row, taken, shape, rng)
                 taken.append((x, z))
                 x, z = x + terrain.start[0], z + terrain.start[1]
                 yaw = float(row.get("yaw", 0.0)) + rng.normal() * float(row.get("turn", 0.0))
@@ -226,10 +228,13 @@ class Houses:
         self._normal = normal
 
     @staticmethod
-    def _site(row: Mapping[str, Any], taken: list[tuple[float, float]], rng: Random) -> tuple[float, float]:
+    def _site(
+        row: Mapping[str, Any], taken: list[tuple[float, float]], shape: int, rng: Random
+    ) -> tuple[float, float]:
         """Metres right and ahead of the camera's start where there is room."""
         if "at" in row:
-            return float(row["at"][0]), float(row["at"][1])
+            x, z = row["at"][shape]
+            return float(x), float(z)
         x = z = 0.0
         gap = float(row.get("gap", 15.0))
         for _ in range(60):

@@ -10,9 +10,11 @@ from rushes.engines.animatic.runtime import Plane
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.tables import colour, table
 from rushes.engines.animatic.world.city import City
+from rushes.engines.animatic.world.depths import Depths
 from rushes.engines.animatic.world.fall import Fall
 from rushes.engines.animatic.world.houses import Houses
 from rushes.engines.animatic.world.mirror import Mirror
+from rushes.engines.animatic.world.nebula import Nebula
 from rushes.engines.animatic.world.ocean import Ocean, Water
 from rushes.engines.animatic.world.planet import Planet
 from rushes.engines.animatic.world.plants import Plants, kinds_of
@@ -50,18 +52,23 @@ def _terrain(scene: Scene, row: Mapping[str, Any], rows: int) -> Terrain:
     return Terrain(Land.from_row(row, snowfall, coarser), scene.air, scene.path.base.y, scene.seed)
 
 
-def _plants(scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None) -> Plants:
+def _plants(
+    scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None, start: tuple[float, float]
+) -> Plants:
     season = table("seasons").get(scene.season, {})
     tint = colour(season["leaves"]) if "leaves" in season else None
     if scene.weather.snow:
         tint = colour("#dfe5ee")
-    return Plants(kinds_of(rows, tint), terrain, scene.air, scene.weather.wind, scene.seed)
+        # What is low lies under the snow.
+        rows = [{**row, "count": int(row["count"] * 0.12)} if row["height"] < 0.8 else row for row in rows]
+    return Plants(kinds_of(rows, tint), terrain, start, scene.air, scene.weather.wind, scene.seed)
 
 
 def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
     """Build the layers of the scene's place for a picture of `rows` rows; stops between them when cancelled."""
     built: list[Layer] = []
     terrain: Terrain | None = None
+    start = (0.0, 0.0)
     for name in scene.ground["layers"]:
         control.check()
         row = scene.ground.get(name, {})
@@ -70,6 +77,7 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
                 built.append(_ocean(scene, row))
             case "terrain":
                 terrain = _terrain(scene, row, rows)
+                start = terrain.start
                 built.append(terrain)
             case "trunks" if terrain:
                 built.append(Trunks(row, terrain, scene.air, scene.seed))
@@ -79,21 +87,29 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
                 dark = float(table("times")[scene.time].get("lamps", 0.0))
                 if scene.weather.name == "fog":
                     dark = max(dark, 0.35)
-                built.append(Houses(row, terrain, scene.air, scene.weather.snow, dark, scene.seed))
+                built.append(
+                    Houses(row, terrain, scene.air, scene.weather.snow, dark, scene.shape, scene.seed)
+                )
             case "city":
                 dark = float(table("times")[scene.time].get("lamps", 0.0))
-                built.append(
-                    City(row, scene.weather, scene.air, max(dark, 0.4 * bool(scene.weather.rain)), scene.seed)
+                city = City(
+                    row, scene.weather, scene.air, max(dark, 0.4 * bool(scene.weather.rain)), scene.seed
                 )
+                start = city.start
+                built.append(city)
             case "mirror":
                 built.append(Mirror(float(scene.ground["ocean"].get("roughness", 1.0))))
-            case "planet":
+            case "depths":
+                built.append(Depths(row, scene.air, scene.seed))
+            case "nebula":
+                built.append(Nebula(row, scene.seed))
+            case "planet" | "moon":
                 built.append(Planet(row, scene.air, scene.seed))
             case "room":
                 dark = float(table("times")[scene.time].get("lamps", 0.0))
-                built.append(Room(row, scene.air, dark, scene.seed))
+                built.append(Room(row, scene.air, 1.0 if row.get("beams") else dark, scene.seed))
             case "plants":
-                built.append(_plants(scene, row, terrain))
+                built.append(_plants(scene, row, terrain, start))
             case _:
                 raise SetupError(
                     f"place {scene.place}: layer '{name}' is not known", advice="Correct data/places.toml."

@@ -1,0 +1,71 @@
+"""Deep space behind everything: glowing gas in two colours, lanes of dust before it, and a band of countless faint stars.
+
+Painted once on a seamless sheet; a frame only looks it up, at half the size. The stars that twinkle are `Stars`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+
+from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.tables import colour
+from rushes.engines.animatic.world.sky import cloud_tile
+from rushes.engines.animatic.world.view import Canvas, Pose
+
+SIDE = 1024
+TEXELS = 620.0
+"""Texels of the sheet per unit of tangent: a wide lens sees a little more than its whole side."""
+
+
+class Nebula:
+    """The layer: `gas` and `ember` are the colours of the gas, thin and dense, `glow` of its heart."""
+
+    def __init__(self, row: Mapping[str, Any], seed: int) -> None:
+        rng = np.random.default_rng(seed ^ 0x7EB)
+        tiles = [
+            cv2.resize(cloud_tile(seed + 41 + k, 256), (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+            for k in range(3)
+        ]
+        fine = cloud_tile(seed + 47, SIDE)
+        at = (np.arange(SIDE, dtype=np.float32) + 0.5) / SIDE * 2 * np.float32(math.pi)
+        # A band across the picture, seamless like the rest.
+        band = np.exp(3.2 * (np.cos(at[:, None] - 0.55 * np.sin(at[None]) - 2.6) - 1))
+        thick = np.clip(0.62 * tiles[0] + 0.38 * fine - 0.42 + 0.34 * band, 0, 1)
+        dust = 1 - 0.85 * np.clip((0.6 * tiles[2] + 0.4 * fine - 0.5) * 3.4, 0, 1) * (0.35 + 0.65 * band)
+        gas, ember, glow = (np.asarray(colour(row[key])) for key in ("gas", "ember", "glow"))
+        blend = np.clip((tiles[1] - 0.3) * 2.2, 0, 1)[..., None]
+        sheet = (gas + (ember - gas) * blend) * (thick**1.6)[..., None] + glow * (thick**4.2)[..., None]
+        sheet *= dust[..., None]
+        stars = (
+            (rng.random((SIDE, SIDE)) < 0.01 + 0.05 * band * dust)
+            * rng.random((SIDE, SIDE)) ** 5
+            * (0.3 + band)
+        )
+        tints = np.stack([1 + 0.25 * rng.uniform(-1, 1, (SIDE, SIDE)), np.ones((SIDE, SIDE)),
+                          1 + 0.25 * rng.uniform(-1, 1, (SIDE, SIDE))], axis=2)  # fmt: skip
+        sheet += cv2.GaussianBlur((stars[..., None] * tints).astype(np.float32), (0, 0), 0.5) * 0.8
+        self._sheet = np.asarray(sheet, np.float32)
+
+    def guide(self, pose: Pose) -> Pose:
+        return pose
+
+    def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
+        width, height = (canvas.width + 1) // 2, (canvas.height + 1) // 2
+        focal = pose.zoom * min(width, height)
+        # The view down the axis is a tangent plane, so nothing stretches; the middle of the picture looks level.
+        u = (np.arange(width) + 0.5 - width / 2) / focal + pose.yaw
+        v = (height / 2 - np.arange(height) - 0.5) / focal
+        # Drawing nearer makes even this grow, a very little.
+        scale = TEXELS / (1 + 0.001 * pose.z)
+        shape = (height, width)
+        across = np.broadcast_to((u[None] * scale) % SIDE, shape).astype(np.float32)
+        down = np.broadcast_to((-v[:, None] * scale + 0.4 * SIDE) % SIDE, shape).astype(np.float32)
+        seen = cv2.remap(self._sheet, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+        canvas.light[..., :3] += cv2.resize(
+            seen, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR
+        )
