@@ -10,6 +10,8 @@ import numpy as np
 
 from rushes.engines.animatic.runtime import Plane
 
+MEAN = np.array([[1 / 3, 1 / 3, 1 / 3, 0]], np.float32)
+
 
 def bloom(
     light: Plane, strength: float, threshold: float, sun: tuple[float, float] | None, rays: float
@@ -31,8 +33,8 @@ def bloom(
 def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
     """Bright sky smeared away from the sun: doublings of a zoom about it, so that no single step shows."""
     rows, columns, _ = small.shape
-    luminance = small[..., :3].mean(axis=2)
-    ray = small[..., :3] * np.clip(luminance - threshold * 0.55, 0, 1.2)[..., None]
+    luminance = cv2.transform(small, MEAN)
+    ray = small[..., :3] * np.clip(luminance - np.float32(threshold * 0.55), 0, 1.2)[..., None]
     x, y = sun[0] * columns, sun[1] * rows
     for step in range(5):
         k = 1 / (1 + 0.025 * 2**step)

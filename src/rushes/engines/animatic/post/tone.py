@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel, prange
-from rushes.engines.animatic.world.mathx import hash01
+from rushes.engines.animatic.world.mathx import hash01, triangle
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Grade:
 
     exposure: float = 0.8
     contrast: float = 1.06
-    saturation: float = 0.98
+    saturation: float = 1.06
     vignette: float = 0.55
     grain: float = 0.012
     fade: float = 0.0
@@ -90,8 +90,9 @@ def finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, grain: float, seed: int) 
     for j in prange(rows):
         at = j * columns
         for i in range(columns):
-            noise = hash01(i, j, seed) + hash01(i, j, seed + 7) - f4(1)
-            out[at + i] = np.uint8(min(max(y[j, i] + noise * strength + f4(0.5), f4(16)), f4(235)))
+            out[at + i] = np.uint8(
+                min(max(y[j, i] + triangle(i, j, seed) * strength + f4(0.5), f4(16)), f4(235))
+            )
         if j < rows // 2:
             at = area + j * (columns // 2)
             for i in range(columns // 2):
@@ -142,9 +143,10 @@ class Print:
         cv2.resize(bloom, (light.shape[1], light.shape[0]), dst=self._bloom, interpolation=cv2.INTER_LINEAR)
         develop(light, self._bloom, self._y, self._c[0], self._c[1], self._vector)
         y = self._fit(self._y, self.width, self.height, roll, cv2.INTER_CUBIC)
-        # Chroma is the mean of its four pixels where nothing is enlarged, an area sample where something is.
-        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, cv2.INTER_AREA)
-        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, cv2.INTER_AREA)
+        # Chroma is the mean of its four pixels where nothing is enlarged; where something is, linear is as good.
+        chroma = cv2.INTER_AREA if light.shape[0] >= self.height else cv2.INTER_LINEAR
+        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, chroma)
+        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, chroma)
         out = np.empty(self.width * self.height * 3 // 2, np.uint8)
         finish(y, cb, cr, out, f4(self.grade.grain), i4((self._seed + number * 131) & 0x7FFFFFFF))
         return out

@@ -6,6 +6,7 @@ import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap
+from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
 
@@ -86,8 +87,7 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
                     break
                 hidden = max(hidden, (h[z, x] - a - cell * f4(0.25) - climb * d) / (d * cell))
                 d = d * f4(1.08) + f4(0.4)
-            # Grass and crumbs stand up into a low sun: ground is lit a little past the edge of its own shade.
-            facing = max(((sun[1] - gx * sun[0] - gz * sun[2]) * ny + f4(0.1)) * f4(1 / 1.1), f4(0))
+            facing = max((sun[1] - gx * sun[0] - gz * sun[2]) * ny, f4(0))
             out[j, i, 0] = facing * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
             out[j, i, 1] = clamp(
                 f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)
@@ -105,10 +105,20 @@ def _mirror(k: int, n: int) -> Real:
     return min(m, i4(2 * n - 1) - m)
 
 
+MOST_STEPS = 4096
+"""Samples along one column, at most."""
+BITS = 4
+BLOCK = 1 << BITS
+"""Texels of the height map per texel of its ceiling."""
+PATIENCE = 0.6
+"""Rows that land must gain on what is drawn before it is drawn: finer than that nobody sees."""
+
+
 @kernel
 def walk_land(
-    upright: Plane,
+    light: Plane,
     h: Plane,
+    ceiling: Plane,
     lit: Plane,
     far: Plane,
     grain: Plane,
@@ -117,182 +127,220 @@ def walk_land(
     paint: Plane,
     numbers: Plane,
 ) -> None:
-    """Draw land into `upright` (W, H, 4), the canvas transposed. `lit` as `light_land` leaves it, `far` the same at a
-    quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction; `numbers` cell, reach,
-    first distance, whether ground below 0 is water, fog per metre, its base height, its falloff, its strength,
-    roughness of the ground in metres, strata, texture, surf, time."""
-    columns, rows, _ = upright.shape
+    """Draw land into `light` (H, W, 4). `ceiling` is the highest of each block of `h`, `lit` as `light_land` leaves it,
+    `far` the same at a quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction;
+    `numbers` cell, reach, first distance, whether ground below 0 is water, fog per metre, its base height, its
+    falloff, its strength, roughness of the ground in metres, strata."""
+    rows, columns, _ = light.shape
     n = h.shape[0]
     m = far.shape[0]
     cell, reach, nearest, wet = numbers[0], numbers[1], numbers[2], numbers[3]
-    bumpy, strata, texture, surf, t = numbers[8], numbers[9], numbers[10], numbers[11], numbers[12]
+    bumpy, strata = numbers[8], numbers[9]
+    relief = bumpy * f4(1.55)
+    side = cell * f4(BLOCK)
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
-    for i in prange(columns):
-        px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
-        rx = px * view[COS] + view[SIN]
-        rz = view[COS] - px * view[SIN]
-        length = np.sqrt(px * px + f4(1))
-        free = f4(rows)
-        d = nearest
-        pr = f4(0)
-        pg = f4(0)
-        pb = f4(0)
-        joined = False
-        before = f4(rows)
-        older = f4(rows)
-        newer = f4(rows)
-        while d < reach and free > f4(0):
-            u = (view[0] + rx * d) / cell
-            v = (view[2] + rz * d) / cell
-            x0 = np.floor(u)
-            y0 = np.floor(v)
-            fx = u - x0
-            fy = v - y0
-            ax = _mirror(i4(x0), n)
-            bx = _mirror(i4(x0) + 1, n)
-            ay = _mirror(i4(y0), n)
-            by = _mirror(i4(y0) + 1, n)
-            w00 = (f4(1) - fx) * (f4(1) - fy)
-            w01 = fx * (f4(1) - fy)
-            w10 = (f4(1) - fx) * fy
-            w11 = fx * fy
-            ground = h[ay, ax] * w00 + h[ay, bx] * w01 + h[by, ax] * w10 + h[by, bx] * w11
-            water = wet > f4(0) and ground < f4(0)
-            # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
-            middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
-            close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
-            detail = tap(grain, u * f4(1.9), v * f4(1.9)) * middle
-            if close > f4(0):
-                detail += tap(grain, u * f4(9.7), v * f4(9.7)) * close * f4(0.55)
-            ground += detail * bumpy * middle
-            detail *= texture
-            top = horizon + (view[1] - (f4(0) if water else ground)) / d * focal
-            if top < free:
-                if water:
-                    free = top
-                    joined = False
-                else:
-                    mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
-                    cx = _mirror(i4(np.floor(u * f4(0.25))), m)
-                    cy = _mirror(i4(np.floor(v * f4(0.25))), m)
-                    direct = (
-                        lit[ay, ax, 0] * w00
-                        + lit[ay, bx, 0] * w01
-                        + lit[by, ax, 0] * w10
-                        + lit[by, bx, 0] * w11
+    # All columns sample at the same distances, or neighbours would see a crest differently.
+    distances = np.empty(MOST_STEPS, np.float32)
+    steps = 0
+    d = nearest
+    while d < reach and steps < MOST_STEPS:
+        distances[steps] = d
+        steps += 1
+        d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))
+    strips = (columns + STRIP - 1) // STRIP
+    for turn in prange(strips):
+        first_column = dealt(turn, strips) * STRIP
+        strip = np.empty((STRIP, rows, 4), np.float32)
+        lift(light, first_column, strip)
+        for across in range(min(STRIP, columns - first_column)):
+            i = first_column + across
+            px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
+            rx = px * view[COS] + view[SIN]
+            rz = view[COS] - px * view[SIN]
+            length = np.sqrt(px * px + f4(1))
+            free = f4(rows)
+            lowest = free
+            pr = f4(0)
+            pg = f4(0)
+            pb = f4(0)
+            joined = False
+            before = f4(rows)
+            older = f4(rows)
+            newer = f4(rows)
+            step = 0
+            while step < steps and free > f4(0):
+                d = distances[step]
+                step += 1
+                u = (view[0] + rx * d) / cell
+                v = (view[2] + rz * d) / cell
+                x0 = np.floor(u)
+                y0 = np.floor(v)
+                ax = _mirror(i4(x0), n)
+                ay = _mirror(i4(y0), n)
+                if not joined:
+                    # Nothing in this block reaches above what is drawn: go on behind it.
+                    left = np.floor(x0 * f4(1 / BLOCK)) * side
+                    near = np.floor(y0 * f4(1 / BLOCK)) * side
+                    out_x = ((left + side if rx > f4(0) else left) - view[0]) / (
+                        rx if abs(rx) > f4(1e-6) else f4(1e-6)
                     )
-                    sky = (
-                        lit[ay, ax, 1] * w00
-                        + lit[ay, bx, 1] * w01
-                        + lit[by, ax, 1] * w10
-                        + lit[by, bx, 1] * w11
+                    out_z = ((near + side if rz > f4(0) else near) - view[2]) / (
+                        rz if abs(rz) > f4(1e-6) else f4(1e-6)
                     )
-                    snow = (
-                        lit[ay, ax, 2] * w00
-                        + lit[ay, bx, 2] * w01
-                        + lit[by, ax, 2] * w10
-                        + lit[by, bx, 2] * w11
-                    )
-                    green = (
-                        lit[ay, ax, 3] * w00
-                        + lit[ay, bx, 3] * w01
-                        + lit[by, ax, 3] * w10
-                        + lit[by, bx, 3] * w11
-                    )
-                    direct += (far[cy, cx, 0] - direct) * mix
-                    sky += (far[cy, cx, 1] - sky) * mix
-                    snow += (far[cy, cx, 2] - snow) * mix
-                    green += (far[cy, cx, 3] - green) * mix
-                    broad = tap(grain, u * f4(0.13) + f4(50), v * f4(0.13))
-                    snow = clamp(snow + detail * f4(1.1) + broad * f4(0.9), f4(0), f4(1))
-                    green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
+                    leave = max(min(abs(out_x), abs(out_z)), d)
+                    high = ceiling[ay >> i4(BITS), ax >> i4(BITS)] + relief
+                    below = view[1] - (max(high, f4(0)) if wet > f4(0) else high)
+                    if horizon + below * focal / (d if below < f4(0) else leave) >= free:
+                        while step < steps and distances[step] < leave:
+                            step += 1
+                        older = free
+                        newer = free
+                        continue
+                fx = u - x0
+                fy = v - y0
+                bx = _mirror(i4(x0) + 1, n)
+                by = _mirror(i4(y0) + 1, n)
+                w00 = (f4(1) - fx) * (f4(1) - fy)
+                w01 = fx * (f4(1) - fy)
+                w10 = (f4(1) - fx) * fy
+                w11 = fx * fy
+                ground = h[ay, ax] * w00 + h[ay, bx] * w01 + h[by, ax] * w10 + h[by, bx] * w11
+                water = wet > f4(0) and ground < f4(0)
+                # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
+                middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
+                close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
+                detail = f4(0)
+                per_metre = focal / d
+                if joined or horizon + (view[1] - ground - relief * middle) * per_metre < free:
                     if middle > f4(0):
-                        # The detail's own slope towards the sun, as light and shade.
-                        ahead = tap(
-                            grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5)
+                        detail = tap(grain, u * f4(1.9), v * f4(1.9)) * middle
+                    if close > f4(0):
+                        detail += tap(grain, u * f4(9.7), v * f4(9.7)) * close * f4(0.55)
+                ground += detail * bumpy * middle
+                top = horizon + (view[1] - (f4(0) if water else ground)) * per_metre
+                if top < free - f4(PATIENCE):
+                    if water:
+                        joined = False
+                    else:
+                        mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
+                        cx = _mirror(i4(np.floor(u * f4(0.25))), m)
+                        cy = _mirror(i4(np.floor(v * f4(0.25))), m)
+                        direct = (
+                            lit[ay, ax, 0] * w00
+                            + lit[ay, bx, 0] * w01
+                            + lit[by, ax, 0] * w10
+                            + lit[by, bx, 0] * w11
                         )
-                        tilt = tap(grain, u * f4(1.9), v * f4(1.9)) - ahead
-                        if close > f4(0):
+                        sky = (
+                            lit[ay, ax, 1] * w00
+                            + lit[ay, bx, 1] * w01
+                            + lit[by, ax, 1] * w10
+                            + lit[by, bx, 1] * w11
+                        )
+                        snow = (
+                            lit[ay, ax, 2] * w00
+                            + lit[ay, bx, 2] * w01
+                            + lit[by, ax, 2] * w10
+                            + lit[by, bx, 2] * w11
+                        )
+                        green = (
+                            lit[ay, ax, 3] * w00
+                            + lit[ay, bx, 3] * w01
+                            + lit[by, ax, 3] * w10
+                            + lit[by, bx, 3] * w11
+                        )
+                        if mix > f4(0):
+                            direct += (far[cy, cx, 0] - direct) * mix
+                            sky += (far[cy, cx, 1] - sky) * mix
+                            snow += (far[cy, cx, 2] - snow) * mix
+                            green += (far[cy, cx, 3] - green) * mix
+                        broad = tap(grain, u * f4(0.13) + f4(50), v * f4(0.13))
+                        snow = clamp(snow + detail * f4(1.1) + broad * f4(0.9), f4(0), f4(1))
+                        green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
+                        if middle > f4(0):
+                            # The detail's own slope towards the sun, as light and shade.
                             ahead = tap(
-                                grain, u * f4(9.7) + paint[18] * f4(1.5), v * f4(9.7) + paint[20] * f4(1.5)
+                                grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5)
                             )
-                            tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
-                        direct *= clamp(
-                            f4(1) + tilt * f4(1.6) * texture * middle * (f4(1) - snow * f4(0.5)),
-                            f4(0.3),
-                            f4(1.7),
+                            tilt = tap(grain, u * f4(1.9), v * f4(1.9)) - ahead
+                            if close > f4(0):
+                                ahead = tap(
+                                    grain,
+                                    u * f4(9.7) + paint[18] * f4(1.5),
+                                    v * f4(9.7) + paint[20] * f4(1.5),
+                                )
+                                tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
+                            direct *= clamp(
+                                f4(1) + tilt * f4(1.6) * middle * (f4(1) - snow * f4(0.5)), f4(0.3), f4(1.7)
+                            )
+                        layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
+                        mottle = clamp(
+                            f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.3) * layers, f4(0), f4(1)
                         )
-                    layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
-                    direct *= f4(1) + f4(0.4) * layers * (f4(1) - snow)
-                    mottle = clamp(
-                        f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.5) * layers, f4(0), f4(1)
-                    )
-                    shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (
-                        f4(0.65) + f4(0.7) * mottle
-                    )
-                    r = (paint[0] + (paint[3] - paint[0]) * mottle) * (f4(1) - green) + paint[6] * green
-                    g = (paint[1] + (paint[4] - paint[1]) * mottle) * (f4(1) - green) + paint[7] * green
-                    b = (paint[2] + (paint[5] - paint[2]) * mottle) * (f4(1) - green) + paint[8] * green
-                    r = r * shade + (paint[9] * (f4(0.97) + f4(0.06) * detail) - r * shade) * snow
-                    g = g * shade + (paint[10] * (f4(0.97) + f4(0.06) * detail) - g * shade) * snow
-                    b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
-                    if surf > f4(0) and ground < f4(1.4):
-                        # Wet where waves reach, and their foam, which comes and goes.
-                        wash = f4(0.32) + f4(0.2) * np.sin(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
-                        damp = clamp(f4(1.4) - ground, f4(0), f4(1)) * f4(0.4) * surf
-                        foam = clamp(f4(1.1) - abs(ground - wash) * f4(6) + detail, f4(0), f4(1))
-                        foam = max(foam, clamp((wash - ground) * f4(2), f4(0), f4(0.45))) * surf
-                        r += (f4(0.8) - r) * foam - r * damp * (f4(1) - foam)
-                        g += (f4(0.84) - g) * foam - g * damp * (f4(1) - foam)
-                        b += (f4(0.86) - b) * foam - b * damp * (f4(1) - foam)
-                    distance = d * length
-                    above = max(ground - numbers[5], f4(0))
-                    clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))
-                    lost = (f4(1) - clear) * numbers[7]
-                    r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[i, 0] * lost
-                    g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[i, 1] * lost
-                    b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[i, 2] * lost
-                    last = min(i4(np.ceil(free)), i4(rows))
-                    first = max(i4(np.ceil(top)), i4(0))
-                    if not joined or top < before - f4(rows) * f4(0.08):
+                        shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (
+                            f4(0.65) + f4(0.7) * mottle
+                        )
+                        r = (paint[0] + (paint[3] - paint[0]) * mottle) * (f4(1) - green) + paint[6] * green
+                        g = (paint[1] + (paint[4] - paint[1]) * mottle) * (f4(1) - green) + paint[7] * green
+                        b = (paint[2] + (paint[5] - paint[2]) * mottle) * (f4(1) - green) + paint[8] * green
+                        r = r * shade + (paint[9] * (f4(0.97) + f4(0.06) * detail) - r * shade) * snow
+                        g = g * shade + (paint[10] * (f4(0.97) + f4(0.06) * detail) - g * shade) * snow
+                        b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
+                        distance = d * length
+                        above = max(ground - numbers[5], f4(0))
+                        clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))
+                        lost = (f4(1) - clear) * numbers[7]
+                        r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[i, 0] * lost
+                        g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[i, 1] * lost
+                        b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[i, 2] * lost
+                        last = min(i4(np.ceil(free)), i4(rows))
+                        first = max(i4(np.ceil(top)), i4(0))
+                        if not joined or top < before - f4(rows) * f4(0.08):
+                            pr = r
+                            pg = g
+                            pb = b
+                        span = f4(1) / f4(max(last - first, 1))
+                        for j in range(first, last):
+                            k = f4(last - j) * span
+                            strip[across, j, 0] = pr + (r - pr) * k
+                            strip[across, j, 1] = pg + (g - pg) * k
+                            strip[across, j, 2] = pb + (b - pb) * k
+                            strip[across, j, 3] = d
+                        if first > 0:
+                            edge = f4(first) - top
+                            strip[across, first - 1, 0] += (r - strip[across, first - 1, 0]) * edge
+                            strip[across, first - 1, 1] += (g - strip[across, first - 1, 1]) * edge
+                            strip[across, first - 1, 2] += (b - strip[across, first - 1, 2]) * edge
                         pr = r
                         pg = g
                         pb = b
-                    span = f4(1) / f4(max(last - first, 1))
-                    for j in range(first, last):
-                        k = f4(last - j) * span
-                        upright[i, j, 0] = pr + (r - pr) * k
-                        upright[i, j, 1] = pg + (g - pg) * k
-                        upright[i, j, 2] = pb + (b - pb) * k
-                        upright[i, j, 3] = d
-                    if first > 0:
-                        edge = f4(first) - top
-                        upright[i, first - 1, 0] += (r - upright[i, first - 1, 0]) * edge
-                        upright[i, first - 1, 1] += (g - upright[i, first - 1, 1]) * edge
-                        upright[i, first - 1, 2] += (b - upright[i, first - 1, 2]) * edge
-                    pr = r
-                    pg = g
-                    pb = b
-                    joined = True
+                        joined = True
                     free = top
-                    before = top
-            elif joined:
-                # The crest lies between samples: where a parabola through the last three has its top.
-                joined = False
-                bend = older - f4(2) * newer + top
-                if bend > f4(0.01):
-                    rise = (older - top) * (older - top) / (f4(8) * bend)
-                    rise = min(rise, f4(0.5) * max(older - newer, top - newer))
-                    crest = free - rise
-                    for j in range(max(i4(np.floor(crest)), i4(0)), min(i4(np.ceil(free)), i4(rows))):
-                        cover = min(f4(j + 1) - crest, f4(1))
-                        upright[i, j, 0] += (pr - upright[i, j, 0]) * cover
-                        upright[i, j, 1] += (pg - upright[i, j, 1]) * cover
-                        upright[i, j, 2] += (pb - upright[i, j, 2]) * cover
-                        if cover > f4(0.5):
-                            upright[i, j, 3] = d
-                    free = crest
-            older = newer
-            newer = top
-            d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))
+                    lowest = top
+                    if not water:
+                        before = top
+                elif top < lowest:
+                    lowest = top
+                elif joined:
+                    # The crest lies between samples: where a parabola through the last three has its top.
+                    joined = False
+                    bend = older - f4(2) * newer + top
+                    if bend > f4(0.01):
+                        rise = (older - top) * (older - top) / (f4(8) * bend)
+                        rise = min(rise, f4(0.5) * max(older - newer, top - newer))
+                        crest = lowest - rise
+                        for j in range(max(i4(np.floor(crest)), i4(0)), min(i4(np.ceil(free)), i4(rows))):
+                            cover = min(f4(j + 1) - crest, f4(1))
+                            strip[across, j, 0] += (pr - strip[across, j, 0]) * cover
+                            strip[across, j, 1] += (pg - strip[across, j, 1]) * cover
+                            strip[across, j, 2] += (pb - strip[across, j, 2]) * cover
+                            if cover > f4(0.5):
+                                strip[across, j, 3] = d
+                        lowest = crest
+                    free = lowest
+                else:
+                    lowest = free
+                older = newer
+                newer = top
+        lay(strip, first_column, light)

@@ -36,12 +36,25 @@ def smooth(x: float) -> Real:
 
 
 @inner
-def hash01(x: int, y: int, seed: int) -> Real:
-    """A number in 0…1 for a lattice point, by 32-bit integer mixing (a sine hash differs between CPUs)."""
+def mixed(x: int, y: int, seed: int) -> Real:
+    """24 bits for a lattice point, by 32-bit integer mixing (a sine hash differs between CPUs)."""
     h = i4(i4(x) * i4(374761393) + i4(y) * i4(668265263) + i4(seed) * i4(1442695041))
     h = i4((h ^ ((h >> i4(13)) & i4(0x7FFFF))) * i4(1274126177))
     h = i4((h ^ ((h >> i4(15)) & i4(0x1FFFF))) * i4(-2048144789))
-    return f4((h >> i4(8)) & i4(0xFFFFFF)) * f4(1 / 16777216)
+    return (h >> i4(8)) & i4(0xFFFFFF)
+
+
+@inner
+def hash01(x: int, y: int, seed: int) -> Real:
+    """A number in 0…1 for a lattice point."""
+    return f4(mixed(x, y, seed)) * f4(1 / 16777216)
+
+
+@inner
+def triangle(x: int, y: int, seed: int) -> Real:
+    """A number in -1…1 for a lattice point, the more likely the nearer to 0: the sum of two even ones, as of dither."""
+    h = mixed(x, y, seed)
+    return f4((h & i4(0xFFF)) + (h >> i4(12))) * f4(1 / 4096) - f4(1)
 
 
 @inner

@@ -59,7 +59,10 @@ class Waves:
         self._scale = np.float32(rms / math.sqrt(float((x * x + z * z).mean())))
 
     def slopes(self, t: float) -> tuple[Plane, Plane]:
-        turn = np.exp(1j * (self._omega * np.float32(t))).astype(np.complex64)
+        phase = self._omega * np.float32(t)
+        turn = np.empty(phase.shape, np.complex64)
+        np.cos(phase, out=turn.real)
+        np.sin(phase, out=turn.imag)
         height = self._h * turn + self._mirror * np.conj(turn)
         both = scipy.fft.ifft2(self._gradient * height) * self._scale
         size = np.float32(both.size)
@@ -179,12 +182,10 @@ class Ocean:
         strength = np.asarray(light.sunlight)
         ambient = np.asarray(light.ambient)
         lit = ambient + 0.25 * strength
-        # Waves glow from within where the sun comes through them; under grey skies they do not.
-        sunny = min(max(float(strength.mean() / (3 * ambient.mean())), 0.25), 1.0)
         self._vector = np.array(
             [
                 *(np.asarray(water.deep) * (0.3 + lit.mean() * 1.4)),
-                *(np.asarray(water.scatter) * (0.2 + lit * 1.4) * sunny),
+                *(np.asarray(water.scatter) * (0.2 + lit * 1.4)),
                 *strength, *light.sun, water.roughness, light.fog * 1.6, 2.2 * (1 - light.cover * 0.6), 0.0,
             ],
             np.float32,

@@ -11,10 +11,11 @@ import cv2
 import numpy as np
 import scipy.fft
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
 from rushes.engines.animatic.world import air
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.mathx import decay, smooth, tap
+from rushes.engines.animatic.world.strip import dealt
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 FAR = np.float32(1e6)
@@ -22,8 +23,11 @@ FAR = np.float32(1e6)
 
 
 @inner
-def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tuple[Real, Real, Real, Real]:
-    """Light from direction (x, y, z), y ≥ 0, and how much of what is behind the clouds comes through."""
+def _sky_at(
+    x: float, y: float, z: float, a: Plane, tile: Plane, t: float, cloudy: bool
+) -> tuple[Real, Real, Real, Real]:
+    """Light from direction (x, y, z), y ≥ 0, and how much of what is behind the clouds comes through. Lower than
+    0.0022 there are none: `cloudy` says whether to look."""
     high = decay(y * a[air.FALLOFF])
     low = decay(y * a[air.HAZE])
     mu = x * a[air.SUN] + y * a[air.SUN + 1] + z * a[air.SUN + 2]
@@ -56,7 +60,7 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
         r += curtain * (f4(0.10) + f4(0.5) * y)
         g += curtain * f4(0.62) * (f4(1.1) - y)
         b += curtain * (f4(0.24) + f4(0.45) * y)
-    if y > f4(0.0022):
+    if cloudy:
         # The sheet is flat but bends down towards the horizon, else it would end in a line of noise.
         q = a[air.SCALE] / (y + f4(0.07))
         size = f4(tile.shape[0])
@@ -97,56 +101,46 @@ def _sky_at(x: float, y: float, z: float, a: Plane, tile: Plane, t: float) -> tu
 def draw_sky(out: Plane, view: Plane, a: Plane, tile: Plane, t: float, dome: bool) -> None:
     """Fill `out` (h, w, 4): with the camera's view (`view` packed for out's own size), or as the dome."""
     rows, columns, _ = out.shape
-    for j in prange(rows):
-        if dome:
-            for i in range(columns):
+    # Below the horizon the sky is that of its lowest row.
+    shown = rows
+    if not dome:
+        shown = min(max(i4(np.ceil(view[HORIZON_ROW] - f4(0.5))) + 1, i4(1)), i4(rows))
+    for turn in prange(shown):
+        j = dealt(turn, shown)
+        # Their own copy: what the loop stores could otherwise, for all the compiler knows, change it.
+        air_ = a.copy()
+        seen = view.copy()
+        py = f4(0) if dome else max((seen[HORIZON_ROW] - f4(j) - f4(0.5)) / seen[FOCAL], f4(0))
+        cloudy = dome or py > f4(0.0022)
+        for i in range(columns):
+            if dome:
                 u = (f4(i) + f4(0.5)) * f4(2) / f4(columns) - f4(1)
                 v = (f4(j) + f4(0.5)) * f4(2) / f4(rows) - f4(1)
                 w = min(u * u + v * v, f4(1))
                 y = (f4(1) - w) / (f4(1) + w)
-                r, g, b, clear = _sky_at(u * (f4(1) + y), y, v * (f4(1) + y), a, tile, f4(t))
-                out[j, i, 0] = r
-                out[j, i, 1] = g
-                out[j, i, 2] = b
-                out[j, i, 3] = clear
-        else:
-            py = max((view[HORIZON_ROW] - f4(j) - f4(0.5)) / view[FOCAL], f4(0))
-            for i in range(columns):
-                px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / view[FOCAL]
+                x = u * (f4(1) + y)
+                z = v * (f4(1) + y)
+            else:
+                px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / seen[FOCAL]
                 n = f4(1) / np.sqrt(px * px + py * py + f4(1))
-                x = (px * view[COS] + view[SIN]) * n
-                z = (view[COS] - px * view[SIN]) * n
-                r, g, b, clear = _sky_at(x, py * n, z, a, tile, f4(t))
-                out[j, i, 0] = r
-                out[j, i, 1] = g
-                out[j, i, 2] = b
-                out[j, i, 3] = clear
+                x = (px * seen[COS] + seen[SIN]) * n
+                y = py * n
+                z = (seen[COS] - px * seen[SIN]) * n
+            out[j, i, 0], out[j, i, 1], out[j, i, 2], out[j, i, 3] = _sky_at(
+                x, y, z, air_, tile, f4(t), cloudy
+            )
+    for j in range(shown, rows):
+        out[j] = out[shown - 1]
 
 
 def cloud_tile(seed: int, size: int = 512) -> Plane:
-    """A seamless sheet of billows in 0…1, evenly distributed so that a cover of 0.4 hides 40 % of the sky.
-
-    Broad masses, heads like those of cauliflowers on them, and both drawn out by a slow swirl.
-    """
+    """A seamless sheet of billows in 0…1, evenly distributed so that a cover of 0.4 hides 40 % of the sky."""
     rng = np.random.default_rng(seed)
     frequency = np.fft.fftfreq(size, 1 / size).astype(np.float32)
     k = np.hypot(frequency[:, None], frequency[None, :])
     k[0, 0] = 1
-
-    def noise(least: float, fall: float) -> Plane:
-        spectrum = scipy.fft.fft2(rng.standard_normal((size, size)).astype(np.float32))
-        field = scipy.fft.ifft2(spectrum * np.where(k < least, 0, k**-fall)).real
-        return np.asarray(field / field.std(), np.float32)
-
-    field: Plane = noise(2, 2.0) - 0.32 * np.abs(noise(7, 1.6))
-    swirl = [np.float32(9) * noise(2, 2.6) for _ in range(2)]
-    at = np.arange(size, dtype=np.float32)
-    field = cv2.remap(
-        np.pad(field, 64, mode="wrap"),
-        at[None] + swirl[0] + 64,
-        at[:, None] + swirl[1] + 64,
-        cv2.INTER_LINEAR,
-    )
+    spectrum = scipy.fft.fft2(rng.standard_normal((size, size)).astype(np.float32))
+    field = scipy.fft.ifft2(spectrum * np.where(k < 3, 0, k**-1.75)).real
     order = np.empty(size * size, np.float32)
     order[np.argsort(field, axis=None, kind="stable")] = np.linspace(0, 1, size * size, dtype=np.float32)
     return order.reshape(size, size)

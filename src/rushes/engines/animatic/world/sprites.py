@@ -13,7 +13,7 @@ from functools import cache
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.runtime import Bytes, Plane
 
 SIDE = 208
 OVER = 3
@@ -199,45 +199,15 @@ def _wheat(sheet: _Sheet, rng: Random) -> None:
                 sheet.leaf(x + bend, h - 0.03 * q, math.pi / 2 + side * 0.5, 0.05, 0.011, light)
 
 
-def _coral(sheet: _Sheet, rng: Random) -> None:
-    """A fan of branches that fork and end in round tips."""
-
-    def grow(x: float, y: float, turn: float, length: float, width: float, depth: int) -> None:
-        nx, ny = x + math.cos(turn) * length, y + math.sin(turn) * length
-        c, s = math.cos(turn), math.sin(turn)
-        light = min(0.3 + 0.14 * (5 - depth) + 0.12 * rng.random(), 1.0)
-        sheet.polygon(
-            [(x + s * width, y - c * width), (nx + s * width * 0.75, ny - c * width * 0.75),
-             (nx - s * width * 0.75, ny + c * width * 0.75), (x - s * width, y + c * width)], light
-        )  # fmt: skip
-        turns = np.linspace(0, 2 * math.pi, 9)[:-1]
-        sheet.polygon(
-            [(nx + math.cos(a) * width * 0.85, ny + math.sin(a) * width * 0.85) for a in turns], light
-        )
-        if depth:
-            for side in (-1, 1):
-                grow(
-                    nx,
-                    ny,
-                    turn + side * rng.uniform(0.25, 0.6),
-                    length * rng.uniform(0.72, 0.9),
-                    width * 0.78,
-                    depth - 1,
-                )
-
-    for lean in (-0.5, 0.0, 0.5):
-        grow(0.5 + 0.1 * lean, 0.0, math.pi / 2 - lean + rng.normal() * 0.1, 0.2, 0.028, 4)
-
-
 DRAWN: dict[str, Callable[[_Sheet, Random], None]] = {
     "fern": _fern, "grass": _grass, "flower": _flower, "bush": _bush, "broadleaf": _broadleaf, "conifer": _conifer,
-    "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat, "coral": _coral,
+    "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat,
 }  # fmt: skip
 
 
 @cache
-def sprite(kind: str, variant: int) -> Plane:
-    """(LEVELS, SIDE, SIDE, 2) of one variant; level n is blurred by about 4ⁿ pixels."""
+def sprite(kind: str, variant: int) -> Bytes:
+    """(LEVELS, SIDE, SIDE, 2) in 0…255 of one variant; level n is blurred by about 4ⁿ pixels."""
     sheet = _Sheet()
     DRAWN[kind](sheet, np.random.default_rng(variant * 977 + len(kind)))
     sharp = sheet.done()
@@ -246,17 +216,17 @@ def sprite(kind: str, variant: int) -> Plane:
         cover = cv2.GaussianBlur(sharp[..., 0], (0, 0), sigma)
         shade = cv2.GaussianBlur(sharp[..., 1] * sharp[..., 0], (0, 0), sigma) / np.maximum(cover, 0.01)
         levels.append(np.stack([cover, shade], axis=2))
-    return np.stack(levels).astype(np.float32)
+    return np.round(np.stack(levels) * 255).astype(np.uint8)
 
 
-def atlas(kinds: tuple[str, ...]) -> Plane:
+def atlas(kinds: tuple[str, ...]) -> Bytes:
     """(kinds × VARIANTS, LEVELS, SIDE, SIDE, 2), the variants of a kind next to each other."""
     return np.stack([sprite(kind, variant) for kind in kinds for variant in range(VARIANTS)])
 
 
-def spans(sprites: Plane) -> Plane:
+def spans(sprites: Bytes) -> Plane:
     """(n, LEVELS, SIDE, 2): from where to where, 0…1, each row of each sprite covers anything."""
-    covered = sprites[..., 0] > 0.01
+    covered = sprites[..., 0] > 2
     any_column = covered | np.roll(covered, -1, axis=2)
     first = any_column.argmax(axis=3)
     last = SIDE - any_column[..., ::-1].argmax(axis=3)

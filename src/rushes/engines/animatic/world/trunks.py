@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import cv2
 import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import decay, tap
+from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -23,85 +23,94 @@ MOST = 24
 
 
 @kernel
-def _cast(upright: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, lamp: Plane) -> None:
+def _cast(light: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, lamp: Plane) -> None:
     """`trunks` near to far: x, z, radius, foot, lean, seed, tilt of tone. `lamp` sun direction, sunlight, ambient,
     bark colour, moss, fog."""
-    columns, rows, _ = upright.shape
+    rows, columns, _ = light.shape
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     size = f4(bark.shape[0])
     ahead = lamp[2] * view[COS] + lamp[0] * view[SIN]
     across = lamp[0] * view[COS] - lamp[2] * view[SIN]
     back = max(ahead, f4(0))
-    for i in prange(columns):
-        sx = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
-        found = np.empty(MOST, np.int32)
-        n = 0
-        for k in range(trunks.shape[0]):
-            dx = trunks[k, 0] - view[0]
-            dz = trunks[k, 1] - view[2]
-            x = dx * view[COS] - dz * view[SIN]
-            z = dx * view[SIN] + dz * view[COS]
-            if z < f4(0.8):
-                continue
-            radius = trunks[k, 2]
-            off = abs(x - sx * z)
-            if off > radius * f4(2.1) + abs(trunks[k, 4]) * f4(30):
-                continue
-            found[n] = k
-            n += 1
-            if n == MOST or off + abs(trunks[k, 4]) * f4(30) < radius * f4(0.7):
-                break
-        # Near ones first: what they cover is not drawn again.
-        for q in range(n):
-            k = found[q]
-            dx = trunks[k, 0] - view[0]
-            dz = trunks[k, 1] - view[2]
-            x = dx * view[COS] - dz * view[SIN]
-            z = dx * view[SIN] + dz * view[COS]
-            radius = trunks[k, 2]
-            clear = decay(z * lamp[15])
-            step = z / focal
-            foot = min(i4(rows), i4(horizon + (view[1] - trunks[k, 3]) / z * focal) + 1)
-            for j in range(0, foot):
-                high = (horizon - f4(j)) * step + view[1] - trunks[k, 3]
-                up = max(high, f4(0))
-                thick = (
-                    radius
-                    * (f4(1) + f4(0.9) * decay(up / (radius * f4(1.1))))
-                    * max(f4(1) - f4(0.007) * high, f4(0.35))
-                )
-                e = (sx * z - x - trunks[k, 4] * high) / thick
-                ae = abs(e)
-                if ae >= f4(1) or upright[i, j, 3] < z - radius:
+    strips = (columns + STRIP - 1) // STRIP
+    for turn in prange(strips):
+        first_column = dealt(turn, strips) * STRIP
+        strip = np.empty((STRIP, rows, 4), np.float32)
+        lift(light, first_column, strip)
+        for column in range(min(STRIP, columns - first_column)):
+            i = first_column + column
+            sx = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
+            found = np.empty(MOST, np.int32)
+            n = 0
+            for k in range(trunks.shape[0]):
+                dx = trunks[k, 0] - view[0]
+                dz = trunks[k, 1] - view[2]
+                x = dx * view[COS] - dz * view[SIN]
+                z = dx * view[SIN] + dz * view[COS]
+                if z < f4(0.8):
                     continue
-                edge = min((f4(1) - ae) * thick / step, f4(1))
-                depth = np.sqrt(f4(1) - e * e)
-                turn = e * (f4(1) + f4(0.5) * e * e)
-                u = (turn * radius * f4(0.5) + trunks[k, 5] * f4(9)) * size * f4(0.16)
-                v = high * size * f4(0.012)
-                broad = tap(bark, u, v * f4(0.35))
-                fine = tap(bark, u * f4(3.1) + broad * f4(30), v * f4(0.8))
-                ridge = broad * f4(0.55) + fine * f4(0.45)
-                # Furrows shade towards the sun's side.
-                furrow = tap(bark, (u + across * f4(4)) * f4(3.1) + broad * f4(30), v * f4(0.8)) - fine
-                tone = max(f4(0.1) + ridge * ridge * f4(1.7) + furrow * f4(0.5), f4(0.05)) * trunks[k, 6]
-                sun = max(e * across - depth * ahead + f4(0.12), f4(0))
-                rim = ae * ae * ae * ae * (f4(0.1) + f4(0.9) * back)
-                if e * across < f4(0):
-                    rim *= f4(0.35)
-                # Little light reaches the floor; moss likes it there.
-                open_sky = min(f4(0.4) + high * f4(0.03), f4(1))
-                moss = decay(up * f4(0.8)) * fine
-                for c in range(3):
-                    paint = lamp[9 + c] + (lamp[12 + c] - lamp[9 + c]) * moss
-                    value = tone * paint * (lamp[3 + c] * sun + lamp[6 + c] * open_sky) + rim * lamp[
-                        3 + c
-                    ] * f4(0.07) * (f4(0.3) + tone)
-                    value = value * clear + haze[i, c] * (f4(1) - clear)
-                    upright[i, j, c] += (value - upright[i, j, c]) * edge
-                if edge > f4(0.5):
-                    upright[i, j, 3] = z - radius * depth
+                radius = trunks[k, 2]
+                off = abs(x - sx * z)
+                if off > radius * f4(2.1) + abs(trunks[k, 4]) * f4(30):
+                    continue
+                found[n] = k
+                n += 1
+                if n == MOST or off + abs(trunks[k, 4]) * f4(30) < radius * f4(0.7):
+                    break
+            # Near ones first: what they cover is not drawn again.
+            for q in range(n):
+                k = found[q]
+                dx = trunks[k, 0] - view[0]
+                dz = trunks[k, 1] - view[2]
+                x = dx * view[COS] - dz * view[SIN]
+                z = dx * view[SIN] + dz * view[COS]
+                radius = trunks[k, 2]
+                clear = decay(z * lamp[15])
+                step = z / focal
+                foot = min(i4(rows), i4(horizon + (view[1] - trunks[k, 3]) / z * focal) + 1)
+                for j in range(0, foot):
+                    if strip[column, j, 3] < z - radius:
+                        continue
+                    high = (horizon - f4(j)) * step + view[1] - trunks[k, 3]
+                    up = max(high, f4(0)) / radius
+                    thick = (
+                        radius
+                        * (f4(1) + (f4(0.9) * decay(up * f4(1 / 1.1)) if up < f4(8) else f4(0)))
+                        * max(f4(1) - f4(0.007) * high, f4(0.35))
+                    )
+                    e = (sx * z - x - trunks[k, 4] * high) / thick
+                    ae = abs(e)
+                    if ae >= f4(1):
+                        continue
+                    edge = min((f4(1) - ae) * thick / step, f4(1))
+                    depth = np.sqrt(f4(1) - e * e)
+                    turn = e * (f4(1) + f4(0.5) * e * e)
+                    u = (turn * radius * f4(0.5) + trunks[k, 5] * f4(9)) * size * f4(0.16)
+                    v = high * size * f4(0.012)
+                    broad = tap(bark, u, v * f4(0.35))
+                    fine = tap(bark, u * f4(3.1) + broad * f4(30), v * f4(0.8))
+                    ridge = broad * f4(0.55) + fine * f4(0.45)
+                    # Furrows shade towards the sun's side.
+                    furrow = tap(bark, (u + across * f4(4)) * f4(3.1) + broad * f4(30), v * f4(0.8)) - fine
+                    tone = max(f4(0.1) + ridge * ridge * f4(1.7) + furrow * f4(0.5), f4(0.05)) * trunks[k, 6]
+                    sun = max(e * across - depth * ahead + f4(0.12), f4(0))
+                    rim = ae * ae * ae * ae * (f4(0.1) + f4(0.9) * back)
+                    if e * across < f4(0):
+                        rim *= f4(0.35)
+                    # Little light reaches the floor; moss likes it there.
+                    open_sky = min(f4(0.4) + high * f4(0.03), f4(1))
+                    moss = decay(max(high, f4(0)) * f4(0.8)) * fine
+                    for c in range(3):
+                        paint = lamp[9 + c] + (lamp[12 + c] - lamp[9 + c]) * moss
+                        value = tone * paint * (lamp[3 + c] * sun + lamp[6 + c] * open_sky) + rim * lamp[
+                            3 + c
+                        ] * f4(0.07) * (f4(0.3) + tone)
+                        value = value * clear + haze[i, c] * (f4(1) - clear)
+                        strip[column, j, c] += (value - strip[column, j, c]) * edge
+                    if edge > f4(0.5):
+                        strip[column, j, 3] = z - radius * depth
+        lay(strip, first_column, light)
 
 
 class Trunks:
@@ -155,9 +164,7 @@ class Trunks:
             pose.yaw
         )
         nearest = np.ascontiguousarray(self._trunks[np.argsort(z, kind="stable")])
-        upright = cv2.transpose(canvas.light)
-        _cast(upright, nearest, self._bark, haze, pose.packed(canvas.width, canvas.height), self._lamp)
-        cv2.transpose(upright, dst=canvas.light)
+        _cast(canvas.light, nearest, self._bark, haze, pose.packed(canvas.width, canvas.height), self._lamp)
 
 
 def _bark(rng: np.random.Generator, size: int = 512) -> Plane:
