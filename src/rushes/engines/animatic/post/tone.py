@@ -22,7 +22,7 @@ class Grade:
 
     exposure: float = 0.8
     contrast: float = 1.06
-    saturation: float = 1.06
+    saturation: float = 0.98
     vignette: float = 0.55
     grain: float = 0.012
     fade: float = 0.0

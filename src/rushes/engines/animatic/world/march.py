@@ -87,7 +87,8 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
                     break
                 hidden = max(hidden, (h[z, x] - a - cell * f4(0.25) - climb * d) / (d * cell))
                 d = d * f4(1.08) + f4(0.4)
-            facing = max((sun[1] - gx * sun[0] - gz * sun[2]) * ny, f4(0))
+            # Grass and crumbs stand up into a low sun: ground is lit a little past the edge of its own shade.
+            facing = max(((sun[1] - gx * sun[0] - gz * sun[2]) * ny + f4(0.1)) * f4(1 / 1.1), f4(0))
             out[j, i, 0] = facing * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
             out[j, i, 1] = clamp(
                 f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)
@@ -130,12 +131,12 @@ def walk_land(
     """Draw land into `light` (H, W, 4). `ceiling` is the highest of each block of `h`, `lit` as `light_land` leaves it,
     `far` the same at a quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction;
     `numbers` cell, reach, first distance, whether ground below 0 is water, fog per metre, its base height, its
-    falloff, its strength, roughness of the ground in metres, strata."""
+    falloff, its strength, roughness of the ground in metres, strata, texture, surf, time."""
     rows, columns, _ = light.shape
     n = h.shape[0]
     m = far.shape[0]
     cell, reach, nearest, wet = numbers[0], numbers[1], numbers[2], numbers[3]
-    bumpy, strata = numbers[8], numbers[9]
+    bumpy, strata, texture, surf, t = numbers[8], numbers[9], numbers[10], numbers[11], numbers[12]
     relief = bumpy * f4(1.55)
     side = cell * f4(BLOCK)
     focal = view[FOCAL]
@@ -218,6 +219,7 @@ def walk_land(
                     if close > f4(0):
                         detail += tap(grain, u * f4(9.7), v * f4(9.7)) * close * f4(0.55)
                 ground += detail * bumpy * middle
+                detail *= texture
                 top = horizon + (view[1] - (f4(0) if water else ground)) * per_metre
                 if top < free - f4(PATIENCE):
                     if water:
@@ -272,11 +274,14 @@ def walk_land(
                                 )
                                 tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
                             direct *= clamp(
-                                f4(1) + tilt * f4(1.6) * middle * (f4(1) - snow * f4(0.5)), f4(0.3), f4(1.7)
+                                f4(1) + tilt * f4(1.6) * texture * middle * (f4(1) - snow * f4(0.5)),
+                                f4(0.3),
+                                f4(1.7),
                             )
                         layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
+                        direct *= f4(1) + f4(0.4) * layers * (f4(1) - snow)
                         mottle = clamp(
-                            f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.3) * layers, f4(0), f4(1)
+                            f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.5) * layers, f4(0), f4(1)
                         )
                         shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (
                             f4(0.65) + f4(0.7) * mottle
@@ -287,6 +292,15 @@ def walk_land(
                         r = r * shade + (paint[9] * (f4(0.97) + f4(0.06) * detail) - r * shade) * snow
                         g = g * shade + (paint[10] * (f4(0.97) + f4(0.06) * detail) - g * shade) * snow
                         b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
+                        if surf > f4(0) and ground < f4(1.4):
+                            # Wet where waves reach, and their foam, which comes and goes.
+                            wash = f4(0.32) + f4(0.2) * np.sin(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
+                            damp = clamp(f4(1.4) - ground, f4(0), f4(1)) * f4(0.4) * surf
+                            foam = clamp(f4(1.1) - abs(ground - wash) * f4(6) + detail, f4(0), f4(1))
+                            foam = max(foam, clamp((wash - ground) * f4(2), f4(0), f4(0.45))) * surf
+                            r += (f4(0.8) - r) * foam - r * damp * (f4(1) - foam)
+                            g += (f4(0.84) - g) * foam - g * damp * (f4(1) - foam)
+                            b += (f4(0.86) - b) * foam - b * damp * (f4(1) - foam)
                         distance = d * length
                         above = max(ground - numbers[5], f4(0))
                         clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))

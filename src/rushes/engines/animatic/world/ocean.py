@@ -182,10 +182,12 @@ class Ocean:
         strength = np.asarray(light.sunlight)
         ambient = np.asarray(light.ambient)
         lit = ambient + 0.25 * strength
+        # Waves glow from within where the sun comes through them; under grey skies they do not.
+        sunny = min(max(float(strength.mean() / (3 * ambient.mean())), 0.25), 1.0)
         self._vector = np.array(
             [
                 *(np.asarray(water.deep) * (0.3 + lit.mean() * 1.4)),
-                *(np.asarray(water.scatter) * (0.2 + lit * 1.4)),
+                *(np.asarray(water.scatter) * (0.2 + lit * 1.4) * sunny),
                 *strength, *light.sun, water.roughness, light.fog * 1.6, 2.2 * (1 - light.cover * 0.6), 0.0,
             ],
             np.float32,

@@ -25,7 +25,9 @@ BANDS = 16
 @dataclass(frozen=True)
 class Kind:
     """`count` plants of `height` metres (± `vary`), between `near` and `far` metres ahead and within `spread` of the
-    view; `lane` metres around the path stay free; `lift` raises the foot above the ground."""
+    view; `lane` metres around the path stay free; `lift` raises the foot above the ground; `avenue` > 0 puts
+    them in two rows that far from the path; `steep` is the slope they hold on to, and `groves` gathers them: -2 not at
+    all, 1 in few dense woods."""
 
     sprite: str
     count: int
@@ -39,6 +41,9 @@ class Kind:
     sway: float = 0.04
     wide: float = 1.0
     crowd: float = 1.6
+    avenue: float = 0.0
+    steep: float = 0.75
+    groves: float = -2.0
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Kind:
@@ -107,7 +112,13 @@ class Plants:
     """The layer: all kinds of plants of a place."""
 
     def __init__(
-        self, kinds: Sequence[Kind], terrain: Terrain | None, light: Air, wind: float, seed: int
+        self,
+        kinds: Sequence[Kind],
+        terrain: Terrain | None,
+        start: tuple[float, float],
+        light: Air,
+        wind: float,
+        seed: int,
     ) -> None:
         self._air = light
         self._wind = wind
@@ -115,7 +126,6 @@ class Plants:
         names = tuple(dict.fromkeys(kind.sprite for kind in kinds))
         self._sprites = atlas(names)
         self._spans = spans(self._sprites)
-        start = terrain.start if terrain else (0.0, 0.0)
         columns = [
             self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count
         ]
@@ -134,20 +144,34 @@ class Plants:
     ) -> Plane:
         """Rows x, foot, z, sprite, height, width share, sway, r, g, b."""
         n = kind.count
-        z = kind.near + rng.random(n) ** kind.crowd * (kind.far - kind.near)
+        z: Plane = kind.near + rng.random(n) ** kind.crowd * (kind.far - kind.near)
         x = rng.uniform(-1, 1, n) * (z * 0.95 * kind.wide + 4)
+        if kind.avenue:
+            z = kind.near + np.arange(n) // 2 * ((kind.far - kind.near) * 2 / n)
+            x = np.where(np.arange(n) % 2 == 0, -1, 1) * kind.avenue + rng.normal(0, 0.15, n)
         keep = np.abs(x - 0.05 * z) > kind.lane * (1 + 0.25 * rng.random(n))
+        turn, wide = rng.random(2) * 6.28, min(kind.far / 6, 38)
+        keep &= (
+            np.sin(x / wide + turn[0] + 1.3 * np.sin(1.2 * z / wide))
+            + np.sin(0.9 * z / wide + turn[1] + 1.7 * np.sin(0.7 * x / wide))
+            > kind.groves
+        )
         x, z = x[keep] + start[0], z[keep] + start[1]
+        if terrain and len(x):
+            slope = np.hypot(terrain.ground(x + 1.5, z) - terrain.ground(x - 1.5, z),
+                             terrain.ground(x, z + 1.5) - terrain.ground(x, z - 1.5)) / 3  # fmt: skip
+            x, z = x[slope < kind.steep], z[slope < kind.steep]
         n = len(x)
-        foot = terrain.ground(x, z) if terrain else np.zeros(n, np.float32)
+        foot = terrain.ground(x, z) if terrain and n else np.zeros(n, np.float32)
         dry = foot > 0.3 if terrain and terrain.land.sea_level > -1e8 else np.ones(n, bool)
         height = kind.height * (1 + kind.vary * rng.uniform(-1, 1, n))
         tone = (
             (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + 0.16 * rng.uniform(-1, 1, (n, 3)))
         )
         sun, ambient = np.asarray(self._air.sunlight), np.asarray(self._air.ambient)
-        # Sunlight comes in patches, and through leaves from behind.
-        patch = 0.35 + 0.65 * (np.sin(x * 0.9 / kind.height) * np.sin(z * 0.7 / kind.height) > -0.1)
+        # Sunlight comes in patches, and through leaves from behind; a tree is too large for one.
+        least = 0.35 if kind.height < 3 else 0.8
+        patch = least + (1 - least) * (np.sin(x * 0.9 / kind.height) * np.sin(z * 0.7 / kind.height) > -0.1)
         strength = (0.35 + 0.35 * self._air.sun[1] + 0.3 * max(self._air.sun[2], 0)) * patch
         lit = tone * (strength[:, None] * sun + 0.85 * ambient)
         variant = number * VARIANTS + rng.integers(VARIANTS, size=n)

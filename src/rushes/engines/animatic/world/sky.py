@@ -134,13 +134,29 @@ def draw_sky(out: Plane, view: Plane, a: Plane, tile: Plane, t: float, dome: boo
 
 
 def cloud_tile(seed: int, size: int = 512) -> Plane:
-    """A seamless sheet of billows in 0…1, evenly distributed so that a cover of 0.4 hides 40 % of the sky."""
+    """A seamless sheet of billows in 0…1, evenly distributed so that a cover of 0.4 hides 40 % of the sky.
+
+    Broad masses, heads like those of cauliflowers on them, and both drawn out by a slow swirl.
+    """
     rng = np.random.default_rng(seed)
     frequency = np.fft.fftfreq(size, 1 / size).astype(np.float32)
     k = np.hypot(frequency[:, None], frequency[None, :])
     k[0, 0] = 1
-    spectrum = scipy.fft.fft2(rng.standard_normal((size, size)).astype(np.float32))
-    field = scipy.fft.ifft2(spectrum * np.where(k < 3, 0, k**-1.75)).real
+
+    def noise(least: float, fall: float) -> Plane:
+        spectrum = scipy.fft.fft2(rng.standard_normal((size, size)).astype(np.float32))
+        field = scipy.fft.ifft2(spectrum * np.where(k < least, 0, k**-fall)).real
+        return np.asarray(field / field.std(), np.float32)
+
+    field: Plane = noise(2, 2.0) - 0.32 * np.abs(noise(7, 1.6))
+    swirl = [np.float32(9) * noise(2, 2.6) for _ in range(2)]
+    at = np.arange(size, dtype=np.float32)
+    field = cv2.remap(
+        np.pad(field, 64, mode="wrap"),
+        at[None] + swirl[0] + 64,
+        at[:, None] + swirl[1] + 64,
+        cv2.INTER_LINEAR,
+    )
     order = np.empty(size * size, np.float32)
     order[np.argsort(field, axis=None, kind="stable")] = np.linspace(0, 1, size * size, dtype=np.float32)
     return order.reshape(size, size)

@@ -199,9 +199,39 @@ def _wheat(sheet: _Sheet, rng: Random) -> None:
                 sheet.leaf(x + bend, h - 0.03 * q, math.pi / 2 + side * 0.5, 0.05, 0.011, light)
 
 
+def _coral(sheet: _Sheet, rng: Random) -> None:
+    """A fan of branches that fork and end in round tips."""
+
+    def grow(x: float, y: float, turn: float, length: float, width: float, depth: int) -> None:
+        nx, ny = x + math.cos(turn) * length, y + math.sin(turn) * length
+        c, s = math.cos(turn), math.sin(turn)
+        light = min(0.3 + 0.14 * (5 - depth) + 0.12 * rng.random(), 1.0)
+        sheet.polygon(
+            [(x + s * width, y - c * width), (nx + s * width * 0.75, ny - c * width * 0.75),
+             (nx - s * width * 0.75, ny + c * width * 0.75), (x - s * width, y + c * width)], light
+        )  # fmt: skip
+        turns = np.linspace(0, 2 * math.pi, 9)[:-1]
+        sheet.polygon(
+            [(nx + math.cos(a) * width * 0.85, ny + math.sin(a) * width * 0.85) for a in turns], light
+        )
+        if depth:
+            for side in (-1, 1):
+                grow(
+                    nx,
+                    ny,
+                    turn + side * rng.uniform(0.25, 0.6),
+                    length * rng.uniform(0.72, 0.9),
+                    width * 0.78,
+                    depth - 1,
+                )
+
+    for lean in (-0.5, 0.0, 0.5):
+        grow(0.5 + 0.1 * lean, 0.0, math.pi / 2 - lean + rng.normal() * 0.1, 0.2, 0.028, 4)
+
+
 DRAWN: dict[str, Callable[[_Sheet, Random], None]] = {
     "fern": _fern, "grass": _grass, "flower": _flower, "bush": _bush, "broadleaf": _broadleaf, "conifer": _conifer,
-    "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat,
+    "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat, "coral": _coral,
 }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from rushes.engines.animatic.world.view import Canvas, Pose
 SIZE = 2048
 """Texels of a map's side, unless its row says otherwise."""
 COARSE = 8
-"""Texels of the map per texel of the map that guides the camera."""
+"""Texels of the map per texel of the map that guides the camera, where the map is as fine as it gets."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Land:
     hold up to a slope of 0 (flat) … 1; `low_fog` 0 keeps the haze even, 1 lets it lie in the valleys;
     `shore` tilts the map, so that land lies to the left and water to the right; `river` half its width in
     metres, where one runs through; `cliff` metres of a wall across the map, `cliff_ahead` of where the camera starts
-    and `cliff_depth` from its foot to its brink; `bumps` metres of fine relief; `strata` 0…1 layers in the rock."""
+    and `cliff_depth` from its foot to its brink; `bumps` metres of fine relief; `strata` 0…1 layers in the rock;
+    `texture` 1 is stony ground and 0 smooth sand; `surf` 0…1 the foam that runs up where the land meets water;
+    `coarse` texels per texel of the map that guides the camera."""
 
     height: float
     scale: float
@@ -62,6 +64,9 @@ class Land:
     cliff: float
     cliff_ahead: float
     cliff_depth: float
+    texture: float
+    surf: float
+    coarse: int
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], snowfall: float = 0.0, coarser: int = 1) -> Land:
@@ -91,6 +96,10 @@ class Land:
             cliff=float(row.get("cliff", 0.0)),
             cliff_ahead=float(row.get("cliff_ahead", 90.0)),
             cliff_depth=float(row.get("cliff_depth", 8.0)),
+            texture=float(row.get("texture", 1.0)),
+            surf=float(row.get("surf", 0.0)),
+            # The same metres on a coarser map, so that a thumbnail is composed like the film.
+            coarse=COARSE // coarser,
         )
 
 
@@ -124,9 +133,8 @@ class Terrain:
         if land.cliff:
             self._heights += self._cliff(seed)
         self._ceiling = _ceiling(self._heights)
-        small = cv2.resize(
-            self._heights, (land.size // COARSE, land.size // COARSE), interpolation=cv2.INTER_AREA
-        )
+        side = land.size // land.coarse
+        small = cv2.resize(self._heights, (side, side), interpolation=cv2.INTER_AREA)
         around = cv2.resize(
             cv2.GaussianBlur(small, (0, 0), 2.2), (land.size, land.size), interpolation=cv2.INTER_LINEAR
         )
@@ -152,10 +160,14 @@ class Terrain:
             [*land.rock, *land.scree, *land.grass, *land.snow, *light.sunlight, *light.ambient, *light.sun],
             np.float32,
         )
-        peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
-        # Smooth, so that the camera glides; never below what sticks out right here, so that it stays in the air.
-        here = cv2.GaussianBlur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (0, 0), 1.5)
-        self._floor = np.maximum(cv2.GaussianBlur(peaks, (0, 0), 6), here)
+        if eye < 1.5 * land.cell * land.coarse:
+            # On foot: the ground right here, or what grows at one's feet would be out of sight below.
+            self._floor = cv2.GaussianBlur(cv2.dilate(small, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
+        else:
+            peaks = cv2.dilate(small, np.ones((5, 5), np.uint8))
+            # Smooth, so that the camera glides; never below what sticks out right here, so that it stays in the air.
+            here = cv2.GaussianBlur(cv2.dilate(small, np.ones((7, 7), np.uint8)), (0, 0), 1.5)
+            self._floor = np.maximum(cv2.GaussianBlur(peaks, (0, 0), 6), here)
         self._start = self._vantage(small, eye, rng)
         self._fog = light.fog
 
@@ -191,7 +203,7 @@ class Terrain:
 
     def floor(self, x: float, z: float) -> float:
         """Height above which nothing sticks out near (x, z), varying slowly."""
-        step = self.land.cell * COARSE
+        step = self.land.cell * self.land.coarse
         u = np.array([[x / step - 0.5]], np.float32)
         v = np.array([[z / step - 0.5]], np.float32)
         level = float(cv2.remap(self._floor, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)[0, 0])
@@ -220,6 +232,7 @@ class Terrain:
                 land.cell, land.cell * land.size * 0.8, max(0.3, min((pose.y - self.floor(pose.x, pose.z)) * 0.3, 30.0)),
                 0.0 if land.sea_level < -1e8 else 1.0,
                 self._fog, 0.1 * land.height, land.low_fog / (0.16 * land.height + 1), 0.96, land.bumps, land.strata,
+                land.texture, land.surf, t,
             ],
             np.float32,
         )  # fmt: skip
@@ -230,7 +243,7 @@ class Terrain:
     def _vantage(self, small: Plane, eye_height: float, rng: np.random.Generator) -> tuple[float, float]:
         """A place to start from whose skyline is well up and uneven: the best of five dozen."""
         n = small.shape[0]
-        step = self.land.cell * COARSE
+        step = self.land.cell * self.land.coarse
         distances = np.arange(2, n // 3)
         best, where = -1e9, (n / 2, n / 3)
         if self.land.shore:
