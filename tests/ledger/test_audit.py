@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rushes.core.audit import Decision, Stage
+from rushes.core.audit import MAX_ENTRIES, Decision, Stage
 from rushes.core.request import Outcome
 from rushes.ledger.queue import Ledger
-from tests.contracts.ledger import a_request
+from tests.contracts.ledger import a_request, pass_time
 
 OUTCOME = Outcome(video="r/1.mp4", thumbnail="r/1.jpg")
 
@@ -52,3 +52,14 @@ def test_a_request_without_policies_has_no_tags(ledger: Ledger) -> None:
     assert work is not None
     ledger.finish(work, OUTCOME)
     assert ledger.get("r").tags == ()
+
+
+def test_decisions_go_by_age_the_oldest_first_and_some_at_a_time(ledger: Ledger) -> None:
+    old = MAX_ENTRIES + 20
+    ledger.record([decision(f"old-{number}") for number in range(old)])
+    pass_time(ledger, 100.0)
+    ledger.record([decision("new")])
+    assert ledger.forget_decisions(100.5) == 0
+    assert [ledger.forget_decisions(99.5) for _ in range(3)] == [MAX_ENTRIES, 20, 0]
+    assert [entry.request_id for entry in ledger.audit()] == ["new"]
+    assert ledger.audit()[0].id > old

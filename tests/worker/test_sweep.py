@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from rushes.core.audit import Decision, Stage
 from rushes.core.clock import Clock
 from rushes.core.errors import BadOutput
 from rushes.core.request import Lease, Outcome, Status
@@ -105,6 +106,16 @@ def test_scratch_folders_stay_while_their_attempt_runs(house: House) -> None:
         (work / name / "video.mp4").write_bytes(b"half")
     sweeper(house).sweep_files()
     assert {path.name for path in work.iterdir()} == {"request-1.2", "not ours"}
+
+
+def test_decisions_of_policies_go_when_the_operator_says_so(house: House) -> None:
+    decided = Decision(request_id="r", owner="ann", policy="words", stage=Stage.SUBMIT, decision="allow")
+    house.ledger.record([decided])
+    for kept in (None, HOUR):
+        sweeper(house, audit_age=kept).sweep_audit()
+        assert len(house.ledger.audit()) == 1
+    sweeper(house, audit_age=-1.0).sweep_audit()
+    assert house.ledger.audit() == ()
 
 
 def test_what_waited_too_long_ends_in_the_background(house: House) -> None:

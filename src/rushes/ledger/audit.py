@@ -1,11 +1,11 @@
-"""The audit: every decision of a policy, in the order they were made. Rows are only ever added."""
+"""The audit: every decision of a policy, in the order they were made. Rows are added, and let go by age alone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from rushes.core.audit import MAX_ENTRIES, AuditEntry, Decision, Stage
 from rushes.ledger.base import Base
@@ -40,4 +40,13 @@ class Audit(Base):
         return tuple(
             AuditEntry(**{**row._mapping, "stage": Stage(row.stage), "tags": decode_tags(row.tags)})
             for row in rows
+        )
+
+    def forget_decisions(self, older_than: float) -> int:
+        """Let decisions go that were made more than so many seconds ago; how many went. Asks the oldest rows only, a
+        batch at a time, so that nobody waits for a long write: call it until none goes."""
+        oldest = select(audit.c.id, audit.c.at).order_by(audit.c.id).limit(MAX_ENTRIES).subquery()
+        old = select(oldest.c.id).where(oldest.c.at < self.now - older_than)
+        return self.db.write(
+            lambda connection: connection.execute(delete(audit).where(audit.c.id.in_(old))).rowcount
         )

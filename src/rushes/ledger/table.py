@@ -256,7 +256,7 @@ figures = Table(
     Column("value", Double, nullable=False),
 )
 
-# What policies decided. Rows are only added, and outlive the requests they speak of.
+# What policies decided. Rows go by age alone: they may speak of requests that never were.
 audit = Table(
     "audit",
     metadata,

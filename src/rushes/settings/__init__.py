@@ -222,6 +222,9 @@ class Settings(BaseModel):
     keep_days: Forever = setting(
         "Keeping", "How long results are kept, in days.", default=30.0, example=FOREVER
     )
+    audit_days: Forever = setting(
+        "Keeping", "How long the decisions of policies are kept, in days.", default=365.0, example=FOREVER
+    )
     link_seconds: Forever = setting(
         "Keeping",
         "How long a result's link works. By default as long as the file exists; each poll gives a fresh link.",

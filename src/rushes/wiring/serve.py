@@ -38,7 +38,7 @@ from rushes.wiring.catalogue import reload_catalogue
 from rushes.wiring.crew import Crew
 from rushes.wiring.folder import DataFolder
 from rushes.wiring.hangup import Hangup
-from rushes.wiring.house import House, first_key, keys_were_chosen, open_house
+from rushes.wiring.house import DAY, House, first_key, keys_were_chosen, open_house
 from rushes.wiring.telemetry import open_tracer
 from rushes.wiring.watching import make_operations
 from rushes.worker.intake import Intake
@@ -116,7 +116,12 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
             on_hangup=Hangup(lambda: threading.Thread(target=reload, name="reload").start(), leave),
         )
         intake = make_intake(settings, house, threads=settings.intake)
-        sweeper = Sweeper(house.ledger, house.store, work=house.folder.work)
+        sweeper = Sweeper(
+            house.ledger,
+            house.store,
+            work=house.folder.work,
+            audit_age=None if settings.audit_days is None else settings.audit_days * DAY,
+        )
         for part in (intake, sweeper):
             part.start()
             stack.callback(part.stop)

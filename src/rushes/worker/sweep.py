@@ -1,7 +1,7 @@
 """The sweep: what time alone demands, done by anybody, at any time, any number of times.
 
 Requests that waited too long end; files whose time has passed go, and only then do rows say so; files and scratch
-folders that a killed process left behind go once the ledger says that nobody needs them. The age below which a file is
+folders that a killed process left behind go once the ledger says that nobody needs them; old decisions of policies go. The age below which a file is
 left alone covers what is written but not yet named: a result before its finish, an upload before its request.
 """
 
@@ -29,10 +29,10 @@ UPLOADS = "uploads/"
 
 
 class Sweeper:
-    """Looks after requests every `every` seconds and after files every `files_every`, from `start` to `stop`.
+    """Looks after requests every `every` seconds, after files and the audit every `files_every`, from `start` to `stop`.
 
     `work` is the scratch folder of this machine's jobs. Unneeded files go when they are older than `min_age` seconds,
-    uploads when older than `upload_age`.
+    uploads when older than `upload_age`, decisions of policies when older than `audit_age` (None: never).
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Sweeper:
         files_every: float = HOUR,
         min_age: float = HOUR,
         upload_age: float = 24 * HOUR,
+        audit_age: float | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._ledger = ledger
@@ -54,6 +55,7 @@ class Sweeper:
         self._files_every = files_every
         self._min_age = min_age
         self._upload_age = upload_age
+        self._audit_age = audit_age
         self._clock = clock
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
@@ -94,6 +96,14 @@ class Sweeper:
         if removed or folders:
             log.info("leftovers removed", files=removed, folders=len(folders))
 
+    def sweep_audit(self) -> None:
+        """Let the decisions of policies go that were kept long enough."""
+        forgotten = 0
+        while self._audit_age is not None and (gone := self._ledger.forget_decisions(self._audit_age)):
+            forgotten += gone
+        if forgotten:
+            log.info("audit swept", decisions=forgotten)
+
     def _run(self) -> None:
         files_at = self._clock.monotonic()
         while not self._stopping.is_set():
@@ -101,6 +111,7 @@ class Sweeper:
                 self.sweep_requests()
                 if self._clock.monotonic() >= files_at:
                     self.sweep_files()
+                    self.sweep_audit()
                     files_at = self._clock.monotonic() + self._files_every
             except (LedgerUnavailable, SetupError, OSError) as error:
                 log.warning("sweep put off", error=str(error))
