@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,11 @@ log = structlog.get_logger("rushes.test")
 with structlog.contextvars.bound_contextvars(request="r", fence=3):
     log.info("made", prompt="a secret wish", key="rsh_k_s", token="t", authorization="Bearer x", seconds=1)
     log.debug("wish", prompt="a secret wish", payload={"prompt": "a secret wish"})
+log.info("odd", path="\\udcff", worker={1: ValueError("no")})
+try:
+    1 / 0
+except ZeroDivisionError:
+    log.exception("broke")
 logging.getLogger("some.library").warning("from elsewhere")
 logging.getLogger("httpx2").info("chatter")
 """
@@ -27,10 +33,25 @@ def lines(level: str) -> list[dict[str, object]]:
 
 
 def test_lines_carry_what_they_concern_and_no_secrets() -> None:
-    made, elsewhere = lines("info")
+    made, odd, broke, elsewhere = lines("info")
     assert (made["event"], made["request"], made["fence"], made["seconds"]) == ("made", "r", 3, 1)
     assert not made.keys() & {"prompt", "key", "token", "authorization"}
-    assert elsewhere["event"] == "from elsewhere"
+    assert (made["logger"], made["level"]) == ("rushes.test", "info")
+    assert odd["path"] == "\udcff"
+    assert "ZeroDivisionError" in str(broke["exception"])
+    assert (elsewhere["event"], elsewhere["logger"]) == ("from elsewhere", "some.library")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_line_that_cannot_be_written_breaks_nothing() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM + "print('went on')", "info"],
+            stdout=subprocess.PIPE,
+            stderr=full,
+            text=True,
+        )
+    assert done.stdout == "went on\n"
 
 
 @pytest.mark.parametrize(("level", "said"), [("info", 0), ("debug", 1)])
