@@ -75,13 +75,18 @@ class Plan:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What loading will take, known or estimated before it: `memory` bytes on `device` ("cpu", "cuda:0" …),
-    `load_seconds` until ready, and `exclusive` when nothing else fits beside it."""
+    """What loading will take, known or estimated before it: `memory` bytes on `device` ("cpu", "cuda:0" …) and at most
+    as much on each of the `others`, `load_seconds` until ready, and `exclusive` when nothing else fits beside it."""
 
     memory: int
     device: str = "cpu"
     load_seconds: float = 1.0
     exclusive: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def devices(self) -> frozenset[str]:
+        return frozenset((self.device, *self.others))
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,16 @@ class Engine(Protocol):
 
     def unload(self) -> None:
         """Give back what `load` took. The studio's process ends right after."""
+
+
+@runtime_checkable
+class Preparing(Protocol):
+    """An engine that can be made ready on this machine ahead of its first load, such as by compiling."""
+
+    def preparation(self) -> tuple[str, ...]:
+        """Arguments for this Python that do it in a process of its own, or none when there is nothing to do; told at
+        once and without importing anything heavy. The process is given the lowest priority and may be killed at any
+        moment; it ends by itself when it is done, and when its standard input ends."""
 
 
 def make_engine(name: str, options: Mapping[str, Any]) -> Engine:

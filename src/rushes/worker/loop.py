@@ -44,6 +44,7 @@ from rushes.worker.heart import Heart
 from rushes.worker.messages import Job, Making
 from rushes.worker.pause import Pause
 from rushes.worker.phases import Phases, traced
+from rushes.worker.preparing import Preparations
 from rushes.worker.presence import Presence
 from rushes.worker.publish import Published, Publisher
 from rushes.worker.showing import Showing
@@ -108,12 +109,14 @@ class Worker:
     def run(self) -> None:
         """Work until stopped. All studios have ended when it returns."""
         log.info("worker started", worker=self.name, cards=sorted(self._engines))
+        preparations = Preparations(self._engines.values())
         try:
             with Presence(self._ledger, self.name, lambda: list(self._engines)):
                 self._warm_up()
                 while not self._stopping.is_set():
                     self._next()
         finally:
+            preparations.stop()
             self._studios.close()
             self._waiter.close()
             log.info("worker stopped", worker=self.name)

@@ -76,6 +76,11 @@ class AnimaticEngine:
 
         warm_up(control)
 
+    def preparation(self) -> tuple[str, ...]:
+        from rushes.engines.animatic import cache
+
+        return () if cache.complete() else ("-m", "rushes.engines.animatic.warm")
+
     def render(
         self, shot: Shot, plan: Plan, image: Picture | None, control: Control, folder: Path
     ) -> FrameClip:

@@ -13,6 +13,7 @@ import numpy as np
 
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
+from rushes.engines.animatic import cache
 from rushes.engines.animatic.creature.stage import Troupe
 from rushes.engines.animatic.post.bloom import bloom
 from rushes.engines.animatic.post.falling import Falling
@@ -20,7 +21,7 @@ from rushes.engines.animatic.post.focus import soften
 from rushes.engines.animatic.post.splat import splat
 from rushes.engines.animatic.post.tone import Print
 from rushes.engines.animatic.prompt.brief import Brief
-from rushes.engines.animatic.runtime import Bytes
+from rushes.engines.animatic.runtime import FOLDER, Bytes
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.sound.mix import mix
@@ -50,6 +51,7 @@ def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], c
     """The film of a shot, drawn at `size` and delivered at the plan's."""
     scene, brief = compose(shot, plan.width, plan.height)
     control.check()
+    cache.touch(FOLDER)
     # Kernels that only some places need are compiled when the first of those is drawn.
     control.progress(Phase.RENDER, 0.0, "building the place" if scene.place in _drawn else "compiling")
     if image is not None:
@@ -97,12 +99,12 @@ class SceneFilm:
         control.check()
 
     def frame(self, number: int) -> Picture:
-        t = number / self.plan.fps
         scene, canvas = self.scene, self._canvas
-        pose = scene.path.pose(t)
+        clock = number / self.plan.fps
+        pose, t = scene.path.pose(clock), clock * scene.pace
         for layer in self._layers:
             pose = layer.guide(pose)
-        self._sky.draw(canvas, pose, t)
+        self._sky.draw(canvas, pose, clock * scene.sky_pace)
         self._stars.moon(canvas, pose)
         haze = self._sky.haze(canvas, pose)
         for layer in self._layers:
@@ -110,7 +112,7 @@ class SceneFilm:
         self._troupe.draw(canvas, pose, t, haze)
         if blur := scene.path.total("blur"):
             soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
-        if flash := self._lightning.flash(t):
+        if flash := self._lightning.flash(clock):
             canvas.light[..., :3] *= np.float32(1 + 1.6 * flash)
         sun = self._sun(pose)
         # Rays reach into the picture from a sun just outside it, not from one far away.
@@ -124,7 +126,10 @@ class SceneFilm:
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
         horizon = 0.5 + pose.rise * pose.zoom * min(width, height) / height
         splat(
-            picture, width, height, self._lightning.items(t, width, height, float(np.clip(horizon, 0.1, 1)))
+            picture,
+            width,
+            height,
+            self._lightning.items(clock, width, height, float(np.clip(horizon, 0.1, 1))),
         )
         splat(picture, width, height, self._falling.items(pose, t, width, height))
         _drawn.add(scene.place)

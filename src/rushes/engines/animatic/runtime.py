@@ -1,26 +1,21 @@
-"""How kernels are compiled: numba, float32, one loop over rows in parallel, kept on disk between runs.
+"""How kernels are compiled: numba, float32, one loop over rows in parallel, kept on disk between runs (`cache`).
 
-The cache lives in a per-user folder named after the version, the CPU and the sources (numba checks only the file of
-the outermost function, so an edited helper would otherwise go unnoticed). `NUMBA_CACHE_DIR`, where the user set it,
-wins. The threading layer is `workqueue`: it is in every wheel, and since every kernel writes each pixel from one
-iteration, bytes do not depend on the number of threads.
+The threading layer is `workqueue`: it is in every wheel, and since every kernel writes each pixel from one iteration,
+bytes do not depend on the number of threads.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, cast
 
+import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import binding  # type: ignore[import-untyped]
-from platformdirs import user_cache_path
 
-from rushes import __version__
+from rushes.engines.animatic.cache import open_folder
 
 Plane: TypeAlias = npt.NDArray[Any]
 """An array of float32. (OpenCV's stubs do not tell element types, so neither does this.)"""
@@ -29,29 +24,10 @@ Real: TypeAlias = Any
 """A float32 inside a kernel, where numba and not mypy infers types."""
 F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _cache_folder() -> Path:
-    sources = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        sources.update(path.read_bytes())
-    name = f"{__version__}-{binding.get_host_cpu_name()}-{sources.hexdigest()[:12]}"
-    folder = user_cache_path("rushes") / "kernels" / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        # A read-only home still renders; it only compiles again in the next process.
-        return Path(tempfile.mkdtemp(prefix="rushes-kernels-"))
-
-
-if "NUMBA_CACHE_DIR" not in os.environ:
-    os.environ["NUMBA_CACHE_DIR"] = str(_cache_folder())
-
-import numba  # noqa: E402  (its settings are read once, when it is imported)
-
 settings: Any = numba.config
-settings.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+FOLDER = Path(settings.CACHE_DIR or open_folder(binding.get_host_cpu_name()))
+"""Where this process finds and leaves compiled kernels."""
+settings.CACHE_DIR = str(FOLDER)
 settings.THREADING_LAYER = "workqueue"
 
 

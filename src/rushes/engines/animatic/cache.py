@@ -1,0 +1,98 @@
+"""Where compiled kernels are kept between runs, what still has to be compiled, and what may go.
+
+The folder is the user's, one for each version, CPU and content of the rooms that hold kernels (numba checks only the
+file of the outermost function, so an edited helper would otherwise go unnoticed). `NUMBA_CACHE_DIR`, where the user set
+it, wins, and nothing is removed there. This file imports nothing heavy: servers and workers ask it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from rushes import __version__
+
+UNUSED = 14 * 24 * 3600.0
+"""Seconds after which the kernels of another version or CPU are removed, counted between the uses of two folders."""
+
+
+@cache
+def sources() -> str:
+    """A digest of every file that can change a kernel: those of rooms in which any is compiled."""
+    here = Path(__file__).parent
+    digest = hashlib.sha256()
+    for room in sorted(path for path in here.iterdir() if path.is_dir()):
+        texts = [path.read_bytes() for path in sorted(room.rglob("*.py"))]
+        if any(b"@kernel" in text or b"@inner" in text for text in texts):
+            for text in texts:
+                digest.update(text)
+    digest.update((here / "runtime.py").read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def shelf() -> Path:
+    """The folder that holds the folders of all versions."""
+    chosen = os.environ.get("NUMBA_CACHE_DIR")
+    return Path(chosen) if chosen else user_cache_path("rushes") / "kernels"
+
+
+def open_folder(cpu: str) -> Path:
+    """The folder for kernels of this version on `cpu`, made and marked as used; those long unused are removed."""
+    folder = shelf() / f"{__version__}-{cpu}-{sources()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+        os.utime(folder)
+    except OSError:
+        # A read-only home still renders; it only compiles again in the next process.
+        return Path(tempfile.mkdtemp(prefix="rushes-kernels-"))
+    prune(folder)
+    return folder
+
+
+def touch(folder: Path) -> None:
+    """`folder` is in use: no other process shall remove it."""
+    with suppress(OSError):
+        os.utime(folder)
+
+
+def prune(used: Path) -> None:
+    """Remove the neighbours of `used` that were last used long before it."""
+    now = used.stat().st_mtime
+    for other in used.parent.iterdir():
+        # Another process may prune as well; whoever comes second finds nothing.
+        with suppress(FileNotFoundError):
+            if other != used and other.stat().st_mtime < now - UNUSED:
+                if other.is_dir():
+                    shutil.rmtree(other, ignore_errors=True)
+                else:
+                    other.unlink()
+
+
+def _mark() -> Path:
+    """By machine, since its CPU is known only to the compiler, and homes are shared."""
+    return shelf() / f"{__version__}-{platform.node()}-{sources()}.complete"
+
+
+def complete() -> bool:
+    """Whether every kernel has been compiled on this machine, and is still there."""
+    try:
+        return Path(_mark().read_text()).is_dir()
+    except OSError:
+        return False
+
+
+def mark_complete(folder: Path) -> None:
+    """Every kernel lies in `folder` now."""
+    mark = _mark()
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.write_text(str(folder))

@@ -1,0 +1,58 @@
+"""Engines made ready ahead of time, in processes of their own that let everything else go first.
+
+A claimed request never waits for them: what they have not got to, its studio does itself. They end with this process,
+since each follows its standard input, and are killed when the worker stops.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+
+import psutil
+import structlog
+
+from rushes.core.card import EngineChoice
+from rushes.engines.base import Preparing, make_engine
+
+log = structlog.get_logger(__name__)
+
+LAST = 19
+"""The niceness that gets only what nobody else wants."""
+
+
+class Preparations:
+    """One process for each different thing that the engines of `choices` ask for."""
+
+    def __init__(self, choices: Iterable[EngineChoice]) -> None:
+        engines = [make_engine(choice.name, choice.options) for choice in choices]
+        asked = {engine.preparation(): engine.name for engine in engines if isinstance(engine, Preparing)}
+        self._running = [_start(name, arguments) for arguments, name in asked.items() if arguments]
+
+    def stop(self) -> None:
+        """Kill what is still running."""
+        for process in self._running:
+            process.kill()
+            process.wait()
+            assert process.stdin is not None
+            process.stdin.close()
+
+
+def _start(engine: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        [sys.executable, "-P", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")},
+        start_new_session=True,
+    )
+    with suppress(psutil.Error):  # it is done already, or the machine does not let us
+        psutil.Process(process.pid).nice(LAST)
+    threading.Thread(target=process.wait, name="preparing", daemon=True).start()  # no zombie is left
+    log.info("engine being prepared", engine=engine, process=process.pid)
+    return process

@@ -1,0 +1,105 @@
+"""Compiled kernels are kept as long as somebody uses them, and it is known when all are there."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rushes.engines.animatic import AnimaticEngine, cache
+from rushes.engines.animatic.tables import places, table
+from rushes.engines.animatic.warm import everything
+
+
+@pytest.fixture
+def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(cache, "shelf", lambda: tmp_path)
+    return tmp_path
+
+
+def test_kernels_of_other_versions_go_when_nobody_has_used_them_for_long(shelf: Path) -> None:
+    mine = cache.open_folder("cpu")
+    used, unused, mark = (
+        shelf / "0.0.9-cpu-aaaa",
+        shelf / "0.0.8-cpu-bbbb",
+        shelf / "0.0.8-here-bbbb.complete",
+    )
+    used.mkdir()
+    (unused / "rooms").mkdir(parents=True)
+    mark.touch()
+    now = mine.stat().st_mtime
+    os.utime(used, (now, now - cache.UNUSED + 60))
+    os.utime(unused, (now, now - cache.UNUSED - 60))
+    os.utime(mark, (now, now - cache.UNUSED - 60))
+    assert cache.open_folder("cpu") == mine
+    assert sorted(shelf.iterdir()) == sorted([mine, used])
+
+
+def test_a_folder_in_use_is_marked_so(shelf: Path) -> None:
+    mine = cache.open_folder("cpu")
+    os.utime(mine, (0, 0))
+    cache.touch(mine)
+    assert mine.stat().st_mtime > 0
+    cache.touch(shelf / "gone")
+
+
+def test_a_home_that_cannot_be_written_still_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(cache, "shelf", lambda: tmp_path / "file")
+    assert cache.open_folder("cpu").is_dir()
+    assert not cache.complete()
+
+
+def test_what_is_complete_needs_no_preparation_until_its_folder_is_gone(shelf: Path) -> None:
+    engine = AnimaticEngine({})
+    assert engine.preparation() == ("-m", "rushes.engines.animatic.warm")
+    folder = cache.open_folder("cpu")
+    cache.mark_complete(folder)
+    assert engine.preparation() == ()
+    folder.rmdir()
+    assert engine.preparation()
+
+
+def test_another_cpu_or_an_edited_kernel_is_another_folder(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = cache.open_folder("zen")
+    assert cache.open_folder("skylake") != first
+    monkeypatch.setattr(cache, "sources", lambda: "edited")
+    assert cache.open_folder("zen") != first
+
+
+def test_everything_is_compiled_ahead_of_time() -> None:
+    drawn = {name: f"{name} in the rain" in set(everything()) for name in places()}
+    for name, row in places().items():
+        others = {layer for other, done in drawn.items() if done for layer in places()[other]["layers"]}
+        assert set(row["layers"]) <= others, name
+    rigs = {row["rig"] for row in table("subjects").values()}
+    assert {table("subjects")[name]["rig"] for name in everything() if name in table("subjects")} == rigs
+
+
+def test_preparing_again_ends_without_loading_the_compiler(tmp_path: Path) -> None:
+    script = (
+        "import sys\n"
+        "from rushes.engines.animatic import cache, warm\n"
+        "cache.mark_complete(cache.shelf())\n"
+        "warm.main()\n"
+        "print(sorted({'numba', 'llvmlite', 'cv2'} & set(sys.modules)))\n"
+    )
+    ear, mouth = os.pipe()  # held open: where it ends, the process does
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            stdin=ear,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    finally:
+        os.close(mouth)
+        os.close(ear)
+    assert done.stdout.strip() == "[]"
