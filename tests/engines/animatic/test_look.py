@@ -163,3 +163,23 @@ def test_nothing_understood_is_said_and_still_composed(engine: AnimaticEngine) -
         assert clip.report.understood == ()
         assert "Nothing in the prompt was understood" in clip.report.warnings[0]
         assert next(clip.frames)[:90].std() > 8
+
+
+def test_time_lapse_and_slow_motion_change_the_pace_of_the_clouds(engine: AnimaticEngine) -> None:
+    def drift(pace: str) -> float:
+        prompt = f"{pace} clouds over the sea at noon, static camera"
+        frames = [f.astype(np.int16) for f in render(engine, Shot(prompt=prompt, seed=4, seconds=5)).frames]
+        sky = slice(0, 30)
+        return float(np.mean([np.abs(b[sky] - a[sky]).mean() for a, b in pairwise(frames)]))
+
+    assert drift("slow motion,") < drift("") < drift("time lapse,")
+
+
+def test_a_mere_framing_leaves_the_camera_breathing(engine: AnimaticEngine) -> None:
+    details = render(engine, Shot(prompt="close up of leaves", seed=4)).report.details
+    assert details["camera"][0] == "close up"
+    assert len(details["camera"]) == 2
+    assert render(engine, Shot(prompt="static close up", seed=4)).report.details["camera"] == [
+        "static",
+        "close up",
+    ]

@@ -25,6 +25,9 @@ from rushes.engines.animatic.tables import places as every_place
 from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
+PACES = {"time lapse": (3.0, 16.0), "slow motion": (0.35, 0.35)}
+"""Effects and how fast, beside life, things and clouds move under them."""
+
 
 class Dice:
     """Seeded choice that widens as `cfg` falls: at cfg 1 every choice is the first and every jitter is 0."""
@@ -83,10 +86,11 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
     subjects = cast_subjects(brief, place, unwanted, dice, width / height)
     grade = _grade(brief, unwanted, exposure, float(table("times")[time].get("saturation", 1.0)))
+    pace, sky_pace = next((PACES[name] for name in brief.effects if name in PACES), (1.0, 1.0))
     scene = Scene(
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
         seed=shot.seed, seconds=float(shot.seconds), season=brief.season, shape=shape, sounds=_sounds(ground, weather),
-        bloom=1.5 if "dreamy" in brief.moods else 1.0,
+        bloom=1.5 if "dreamy" in brief.moods else 1.0, pace=pace, sky_pace=sky_pace,
         rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else float(ground.get("rays", 0.35)),
         details={
             "kind": "animatic preview", "place": place, "time": time, "weather": weather.name,
@@ -133,8 +137,9 @@ def _path(
 ) -> Path:  # fmt: skip
     rows = table("camera")
     names = [name for name in brief.moves if name not in unwanted]
-    if not names:
-        names = [
+    # Where only the framing was asked for, the camera still breathes.
+    if not any(Move.named(name, rows[name]).travels or name == "static" for name in names):
+        names += [
             dice.choose(
                 [
                     n

@@ -40,6 +40,11 @@ class Move:
         fields = {key: float(str(value)) for key, value in row.items() if key != "words"}
         return cls(name=name, **fields)
 
+    @property
+    def travels(self) -> bool:
+        """False for a mere framing, such as a close up."""
+        return self != Move(self.name, height=self.height, tilt=self.tilt, closer=self.closer, blur=self.blur)
+
 
 def ease(u: float) -> float:
     """0…1 with a soft start and stop but an even middle, so that a long move does not lurch."""
