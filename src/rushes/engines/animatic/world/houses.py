@@ -25,8 +25,8 @@ SNOW = np.array([0.82, 0.86, 0.93])
 
 
 def _box(
-    faces: Faces, half: tuple[float, float], low: float, high: float, kind: float, paint: Plane, name: int
-) -> None:
+    faces: Faces, half: tuple[float, float], low: float, high: float, kind: float, paint: Plane, name: int, lid: bool = True
+) -> None:  # fmt: skip
     """Four walls around the middle and a lid."""
     w, d = half
     ring = [(-w, -d), (w, -d), (w, d), (-w, d)]
@@ -37,7 +37,8 @@ def _box(
             paint,
             name + k,
         )
-    faces.add([(x, high, z) for x, z in ring], PLAIN, paint, name)
+    if lid:
+        faces.add([(x, high, z) for x, z in ring], PLAIN, paint, name)
 
 
 def _house(rng: Random, paints: Paints) -> Faces:
@@ -51,8 +52,9 @@ def _house(rng: Random, paints: Paints) -> Faces:
     roof = paints["roof"] * (
         rng.uniform(0.75, 1.2) * rng.uniform(0.9, 1.1, 3) if paints["roof"].max() < 0.7 else 1.0
     )
-    _box(faces, (w + 0.1, d + 0.1), -4.0, 0.0, PLAIN, paints["stone"], name)
-    _box(faces, (w, d), 0.0, eaves, WALL, wall, name)
+    # No lids: where the roof runs through one they would fight for the same pixels.
+    _box(faces, (w + 0.1, d + 0.1), -4.0, 0.0, PLAIN, paints["stone"], name, lid=False)
+    _box(faces, (w, d), 0.0, eaves - 0.1, WALL, wall, name, lid=False)
     for x in (-w, w):
         faces.add([(x, eaves, -d), (x, eaves, d), (x, ridge, 0.0)], PLAIN, wall * 0.9, name)
     out, fall = 0.55, 0.55 * (ridge - eaves) / d

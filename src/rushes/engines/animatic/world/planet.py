@@ -57,7 +57,7 @@ class Planet:
         direction += np.array([[pose.x, pose.y, pose.z]], np.float32)
         at = pose.project(direction, canvas.width, canvas.height)[0]
         # Nearing it makes it grow, as the dolly of a place without any ground.
-        radius = float(row["size"]) * short * pose.zoom * (1 + 0.004 * pose.z)
+        radius = min(float(row["size"]) * pose.zoom * short, 0.43 * canvas.width) * (1 + 0.004 * pose.z)
         left, right = int(max(at[0] - radius * 1.2, 0)), int(min(at[0] + radius * 1.2, canvas.width))
         top, bottom = int(max(at[1] - radius * 1.2, 0)), int(min(at[1] + radius * 1.2, canvas.height))
         if at[2] <= 0 or left >= right or top >= bottom:
