@@ -1,7 +1,8 @@
 """The use cases: everything a caller may ask for, whichever dialect asks.
 
 The service owns no wire format and no engine. It checks what was asked against the model's card, hands it to the
-ledger, and reads back. All methods block but `hand_in`; the server calls them from a thread.
+ledger, and reads back. All methods block but `draft` and `hand_in`; the
+server calls them from a thread.
 """
 
 from __future__ import annotations
@@ -166,17 +167,23 @@ class Service:
         self.outlook.changed()
         return accepted
 
-    def hand_in(self, caller: Caller, ask: Ask) -> Future[Request] | None:
-        """`submit` for a caller who may not wait: the answer is there when it is durable. None where more is to be
-        waited for than the commit: an image that has to be decoded, a policy's word, a look at the models' paces."""
+    def draft(self, caller: Caller, ask: Ask) -> NewRequest | None:
+        """The first half of `submit` for callers who may not wait: what `hand_in` takes. None where more is to be waited
+        for than the commit: an image that has to be decoded, a policy's word, a look at the models' paces. Raises
+        `UnknownModel` and `InvalidShot`."""
         if not (self._panel.empty and self._paces.fresh):
             return None
         card, checked = self._checked(ask)
         if checked.image is not None and not is_url(checked.image):
             return None
         _check_size(ask.payload)
-        written = self._ledger.hand_in(self._new(caller, ask, card, checked))
-        written.add_done_callback(lambda _: self.outlook.changed())
+        return self._new(caller, ask, card, checked)
+
+    def hand_in(self, drafts: Sequence[NewRequest]) -> Sequence[Future[Request]]:
+        """The second half: each is durable when its future is done, or has the limits' errors there. They are done in
+        their order."""
+        written = self._ledger.hand_in(drafts)
+        written[-1].add_done_callback(lambda _: self.outlook.changed())
         return written
 
     def retry(self, caller: Caller, request_id: str, idempotency_key: str | None = None) -> Request:

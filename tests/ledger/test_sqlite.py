@@ -304,10 +304,10 @@ def test_who_may_not_wait_shares_commits_with_who_does(
     monkeypatch.setattr(ledger._bell, "ring", lambda: seen.append([ledger.get(name).id for name in three]))
     gate = Gate(ledger)
     answers = gate.run(
-        lambda: ledger.hand_in(a_request("posted")).result(),
+        lambda: ledger.hand_in([a_request("posted")])[0].result(),
         lambda: ledger.submit(a_request("waited")),
-        lambda: ledger.hand_in(a_request("bobs", owner="bob")).result(),
-        lambda: ledger.hand_in(a_request("last")).result(),
+        lambda: ledger.hand_in([a_request("bobs", owner="bob")])[0].result(),
+        lambda: ledger.hand_in([a_request("last")])[0].result(),
     )
     assert gate.commits == 2
     assert [getattr(answer, "id", type(answer)) for answer in answers] == [
@@ -322,7 +322,7 @@ def test_who_may_not_wait_shares_commits_with_who_does(
 
 def test_nothing_is_answered_before_it_is_durable(ledger: Ledger) -> None:
     seen: list[int] = []
-    written = ledger.hand_in(a_request("r"))
+    (written,) = ledger.hand_in([a_request("r")])
     written.add_done_callback(lambda _: seen.append(ledger.list().total))
     assert written.result(30).id == "r"
     ledger.close()  # ends the writing thread, and with it the callback
@@ -331,7 +331,7 @@ def test_nothing_is_answered_before_it_is_durable(ledger: Ledger) -> None:
 
 def test_who_left_before_his_commit_is_not_written_down(ledger: Ledger) -> None:
     def leave() -> None:
-        left = ledger.hand_in(a_request("left"))
+        (left,) = ledger.hand_in([a_request("left")])
         assert left.cancel()
 
     Gate(ledger).run(leave, lambda: ledger.submit(a_request("stays")))
@@ -339,7 +339,7 @@ def test_who_left_before_his_commit_is_not_written_down(ledger: Ledger) -> None:
 
 
 def test_the_end_waits_for_what_was_handed_in(ledger: Ledger) -> None:
-    written = [ledger.hand_in(a_request(f"r{index}")) for index in range(5)]
+    written = ledger.hand_in([a_request(f"r{index}") for index in range(5)])
     ledger.close()
     assert [answer.result(0).id for answer in written] == [f"r{index}" for index in range(5)]
 

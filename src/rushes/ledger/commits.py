@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -77,16 +77,18 @@ class GroupCommit:
     def run(self, body: Callable[[Connection], T], then: Callable[[], object] | None = None) -> T:
         """What `body` returns, once it is durable. `then` is called after the commit, once for all that share it."""
         job = _Job(body, then)
-        if self._is_first(job):
+        if self._are_first([job]):
             self._lead()
         return job.result()
 
-    def post(self, body: Callable[[Connection], T], then: Callable[[], object] | None = None) -> Future[T]:
-        """`run` for a caller who may not wait."""
-        job = _Job(body, then)
-        if self._is_first(job):
+    def post(
+        self, bodies: Iterable[Callable[[Connection], T]], then: Callable[[], object] | None = None
+    ) -> Sequence[Future[T]]:
+        """`run` for a caller who may not wait: all of `bodies` share a commit and are answered in their order."""
+        jobs = [_Job(body, then) for body in bodies]
+        if self._are_first(jobs):
             self._hand_over()
-        return job
+        return jobs
 
     def close(self) -> None:
         """Write what waits, and end the writing thread."""
@@ -95,10 +97,10 @@ class GroupCommit:
             self._writer.join()
             self._writer = None
 
-    def _is_first(self, job: _Job[Any]) -> bool:
-        """Have `job` wait for the next commit; true when nobody leads, so that the caller must see to it."""
+    def _are_first(self, jobs: Sequence[_Job[Any]]) -> bool:
+        """Have `jobs` wait for the next commit; true when nobody leads, so that the caller must see to it."""
         with self._lock:
-            self._waiting.append(job)
+            self._waiting += jobs
             first, self._leading = not self._leading, True
         return first
 

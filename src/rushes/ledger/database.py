@@ -6,7 +6,7 @@ import contextlib
 import os
 import sqlite3
 from collections import deque, namedtuple
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
@@ -159,9 +159,11 @@ class Database:
         after the commit, once for all that share it."""
         return self._commits.run(body, then)
 
-    def post(self, body: Callable[[Connection], T], then: Callable[[], object] | None = None) -> Future[T]:
-        """`write` for a caller who may not wait: its answer is there when it is durable."""
-        return self._commits.post(body, then)
+    def post(
+        self, bodies: Iterable[Callable[[Connection], T]], then: Callable[[], object] | None = None
+    ) -> Sequence[Future[T]]:
+        """`write` for a caller who may not wait: each answer is there when it is durable. They come in their order."""
+        return self._commits.post(bodies, then)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -91,11 +92,11 @@ class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Reten
         """Write the request down; it is durable when this returns. The same idempotency key with the same fingerprint
         gives the first request again. Raises `KeyReused`, `InvalidCall`, `QueueFull`, `RateLimited`, `OutOfCredits`.
         """
-        return self.db.write(lambda connection: self._submit(connection, new), self.ring)
+        return self.db.write(partial(self._submit, new=new), self.ring)
 
-    def hand_in(self, new: NewRequest) -> Future[Request]:
-        """`submit` for a caller who may not wait: the answer is there when it is durable."""
-        return self.db.post(lambda connection: self._submit(connection, new), self.ring)
+    def hand_in(self, many: Sequence[NewRequest]) -> Sequence[Future[Request]]:
+        """`submit` for a caller who may not wait: each answer is there when it is durable. They come in their order."""
+        return self.db.post([partial(self._submit, new=new) for new in many], self.ring)
 
     def cancel(self, request_id: str, owner: str | None = None, reason: str = "") -> Request:
         """End a live request now; a worker on it learns it at its next beat. `owner` None may cancel anybody's.

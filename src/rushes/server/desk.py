@@ -3,7 +3,6 @@ and a ledger's request becomes what a client sees."""
 
 from __future__ import annotations
 
-import asyncio
 import difflib
 import re
 from typing import TypeAlias
@@ -36,6 +35,7 @@ from rushes.dialects.base import (
     UploadTarget,
     UploadUrl,
 )
+from rushes.server.tray import Tray
 from rushes.service import Ask, Caller, Service
 
 LONGEST_IDEMPOTENCY_KEY = 255
@@ -51,6 +51,7 @@ class Desk:
     def __init__(self, service: Service, tracer: Tracer = SILENCE) -> None:
         self._service = service
         self._tracer = tracer
+        self._tray = Tray(service.hand_in)
 
     def answer_at_once(self, caller: Caller, call: Call) -> Reply | None:
         """The reply where it takes no more than one row, read by its key in microseconds: a thread would cost many
@@ -99,10 +100,10 @@ class Desk:
                 priority=_checked_priority(priority),
                 trace=span.context,
             )
-            written = self._service.hand_in(caller, ask)
-            if written is None:
+            draft = self._service.draft(caller, ask)
+            if draft is None:
                 return self._accepted(await run_in_threadpool(self._service.submit, caller, ask))
-            return self._accepted(await asyncio.wrap_future(written))
+            return self._accepted(await self._tray.put(draft))
 
     def _serve(self, caller: Caller, call: Other, idempotency_key: str | None) -> Reply:
         """Blocks."""
