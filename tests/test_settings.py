@@ -218,6 +218,8 @@ def test_every_setting_is_described_and_its_example_is_allowed(name: str, tmp_pa
         flags |= {f"{pair}_cert": pem, f"{pair}_key": pem} | (
             {name: example} if name[-4:] in ("_alg", "_tsa") else {}
         )
+    if name == "ca_file":
+        flags[name] = pem
     if name == "policy_options":
         flags["policies"] = "blocklist"
     settings = Settings.load(flags, environ={})

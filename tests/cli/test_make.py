@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from rushes.cli.local import LocalClient
@@ -21,6 +22,8 @@ from rushes.settings import Settings
 from rushes.wiring.house import House, open_house
 from tests.cli.conftest import Rushes
 from tests.client.loopback import KEY, VIDEO, Loopback
+from tests.e2e.served import processes_below, write_cards
+from tests.engines.installed import install_colour_engine
 
 PNG = b"\x89PNG\r\n\x1a\nrest"
 
@@ -114,15 +117,16 @@ def test_wrong_use_is_status_2(rushes: Rushes, words: tuple[str, ...]) -> None:
     rushes(*words, status=2)
 
 
-def test_ctrl_c_cancels(server: Loopback) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_cancel(server: Loopback, number: signal.Signals, status: int) -> None:
     server.script = ({"status": Status.PROCESSING, "phase": "render", "progress": 0.1},)
     command = [sys.executable, "-m", "rushes", "generate", "sea", "--url", server.url]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "r1 rendering\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.stderr.read() == "cancelled request r1\n"
-        assert process.wait(10) == 130
+        assert process.wait(10) == status
     assert server.requests["r1"].status is Status.CANCELLED
 
 
@@ -184,6 +188,26 @@ def test_generate_here(rushes: Rushes, monkeypatch: pytest.MonkeyPatch) -> None:
     result = rushes("generate", "a sea with a unicorn", "-o", "out.mp4")
     assert Path("out.mp4").read_bytes() == VIDEO
     assert "ignored     unicorn" in result.stdout
+
+
+def test_sigterm_leaves_nothing_behind_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install_colour_engine(tmp_path / "site", monkeypatch)
+    cards, scratch = write_cards(tmp_path / "cards", "colour", signals=str(tmp_path)), tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    command = [sys.executable, "-m", "rushes", "generate", "wait", "--cards", str(cards), "-o", "out.mp4"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ)) as process:
+        assert process.stderr is not None
+        while "rendering" not in process.stderr.readline():
+            assert process.poll() is None
+        family = processes_below(process.pid)
+        assert family
+        process.send_signal(signal.SIGTERM)
+        assert "cancelled request" in process.stderr.read()
+        assert process.wait(20) == 143
+    assert psutil.wait_procs(family, timeout=10)[1] == []
+    assert list(scratch.iterdir()) == []
+    assert not Path("out.mp4").exists()
 
 
 def test_a_bad_parameter_is_named_here(rushes: Rushes) -> None:

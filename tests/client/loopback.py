@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -184,13 +185,22 @@ def plain(reply: WireReply) -> Response:
 
 
 @contextmanager
-def serving(loopback: Loopback) -> Iterator[Loopback]:
-    """`loopback` on a free port, until the block ends. The socket listens before the server runs, so no call can
-    come too early."""
+def serving(loopback: Loopback, tls: tuple[Path, Path] | None = None) -> Iterator[Loopback]:
+    """`loopback` on a free port, until the block ends; over HTTPS with the certificate and key `tls`. The socket listens
+    before the server runs, so no call can come too early."""
+    cert, key = tls or (None, None)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        loopback.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        loopback.url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(
-            uvicorn.Config(loopback.app(), log_level="critical", loop="asyncio", ws="none", lifespan="off")
+            uvicorn.Config(
+                loopback.app(),
+                log_level="critical",
+                loop="asyncio",
+                ws="none",
+                lifespan="off",
+                ssl_certfile=cert,
+                ssl_keyfile=key,
+            )
         )
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()

@@ -15,9 +15,18 @@ import msgspec
 import pytest
 
 from rushes.client import AsyncClient, Client, Unreachable
-from rushes.core.errors import AlreadyEnded, BadImage, FileGone, InvalidCall, Unauthorised, UnknownModel
+from rushes.core.errors import (
+    AlreadyEnded,
+    BadImage,
+    FileGone,
+    InvalidCall,
+    SetupError,
+    Unauthorised,
+    UnknownModel,
+)
 from rushes.core.request import Status
 from tests.client.loopback import KEY, VIDEO, Loopback, serving
+from tests.tls import self_signed
 
 MODEL = "kling-v2-6"
 PNG = b"\x89PNG\r\n\x1a\nrest"
@@ -187,3 +196,41 @@ def test_both_clients_have_the_same_verbs() -> None:
         }
 
     assert verbs(Client) == verbs(AsyncClient)
+
+
+# -- a server with a certificate of its own ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def private(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Loopback, Path]]:
+    tls = self_signed(tmp_path_factory.mktemp("tls"))
+    with serving(Loopback(), tls) as loopback:
+        yield loopback, tls[0]
+
+
+def test_a_private_certificate_is_trusted_when_it_is_named(private: tuple[Loopback, Path]) -> None:
+    loopback, cert = private
+    with Client(loopback.url, KEY, ca_file=cert) as client:
+        assert [model.id for model in client.models().models] == [MODEL]
+
+    async def ask() -> str:
+        async with AsyncClient(loopback.url, KEY, ca_file=cert) as client:
+            return (await client.models()).models[0].id
+
+    assert anyio.run(ask) == MODEL
+
+
+def test_a_private_certificate_that_is_not_named_is_refused(private: tuple[Loopback, Path]) -> None:
+    with (
+        Client(private[0].url, KEY) as client,
+        pytest.raises(Unreachable, match="CERTIFICATE_VERIFY") as refused,
+    ):
+        client.models()
+    assert "ca_file" in refused.value.advice
+
+
+def test_a_file_of_no_certificates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "none.pem").write_text("none")
+    for path in (tmp_path / "none.pem", tmp_path / "nowhere.pem"):
+        with pytest.raises(SetupError, match="cannot be used"):
+            Client(ca_file=path)

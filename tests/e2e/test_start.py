@@ -4,7 +4,6 @@ told to."""
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.served import GMI, refused, serve
+from tests.tls import self_signed
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -133,26 +133,7 @@ def test_a_wrong_card_is_refused(data: Path, card: str, text: str) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody has signed but itself, and its key."""
-    program = shutil.which("openssl")
-    if program is None:
-        pytest.skip("there is no openssl here to make a certificate with")
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    making = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    naming = ["-subj", "/CN=rushes", "-addext", "subjectAltName=IP:127.0.0.1"]
-    files = ["-keyout", str(key), "-out", str(cert)]
-    subprocess.run([program, *making, *naming, *files], check=True, capture_output=True)
-    return cert, key
+    return self_signed(tmp_path)
 
 
 def test_https_with_a_certificate(data: Path, certificate: tuple[Path, Path]) -> None:

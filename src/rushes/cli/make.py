@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 
 from rushes.cli.flags import with_parameters, with_settings
 from rushes.cli.models import model_ids
-from rushes.cli.remote import Key, Url, connect
+from rushes.cli.remote import SERVER_SETTINGS, Key, Url, connect
 from rushes.cli.screen import AsJson, err, print_json
 from rushes.cli.watch import print_result, watch
 from rushes.core.errors import AlreadyEnded, RushesError, SetupError
@@ -20,7 +21,8 @@ from rushes.dialects.base import RequestView
 from rushes.settings import Settings
 
 DEFAULT_MODEL = "kling-v2-6"
-INTERRUPTED = 130
+SIGNALLED = 128
+"""What shells add to a signal's number for the status of a command that it ended."""
 
 Prompt = Annotated[str, typer.Argument(metavar="PROMPT", help="What to show.")]
 Model = Annotated[
@@ -41,7 +43,7 @@ class Maker(Protocol):
     def download(self, view: RequestView, path: Path) -> Path: ...
 
 
-@with_settings(("data", "cards"))
+@with_settings((*SERVER_SETTINGS, "cards"))
 @with_parameters
 def generate(
     settings: Settings,
@@ -53,11 +55,11 @@ def generate(
     key: Key = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a clip in one go: here, with no server running, or with --url on a server. Ctrl-C cancels it."""
+    """Make a clip in one go: here, with no server running, or with --url on a server. Ctrl-C or SIGTERM cancels it."""
     folder = (output or Path()).absolute().parent
     if not folder.is_dir():
         raise SetupError(f"the folder {folder} does not exist", advice="Make it, or choose another --output.")
-    with _maker(settings, url, key) as maker:
+    with _sigterm_like_ctrl_c(), _maker(settings, url, key) as maker:
         request = maker.submit(model, prompt, **_with_image_file(fields))
         view = _watch_or_cancel(maker, request.id)
         if view.outcome is None:
@@ -69,7 +71,7 @@ def generate(
         print_result(view, path)
 
 
-@with_settings(("data",))
+@with_settings(SERVER_SETTINGS)
 @with_parameters
 def submit(
     settings: Settings,
@@ -112,16 +114,35 @@ def _maker(settings: Settings, url: str | None, key: str | None) -> Iterator[Mak
         yield LocalClient(house)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends the command as Ctrl-C does."""
+
+
+@contextmanager
+def _sigterm_like_ctrl_c() -> Iterator[None]:
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except _Terminated:
+        raise typer.Exit(SIGNALLED + signal.SIGTERM) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _watch_or_cancel(maker: Maker, request_id: str) -> RequestView:
     try:
         return watch(maker.watch(request_id))
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         try:
             maker.cancel(request_id)
             err().print(f"cancelled request {request_id}")
         except AlreadyEnded as error:
             err().print(str(error))
-        raise typer.Exit(INTERRUPTED) from None
+        number = signal.SIGTERM if isinstance(stop, _Terminated) else signal.SIGINT
+        raise typer.Exit(SIGNALLED + number) from None
 
 
 def _with_image_file(fields: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,9 @@ from rushes.settings import Settings
 if TYPE_CHECKING:
     from rushes.client import Client
 
+SERVER_SETTINGS = ("data", "ca_file")
+"""The settings of a command that calls a server, as flags."""
+
 Url = Annotated[
     str | None, typer.Option("--url", metavar="URL", help="The server. Default: public_url of the settings.")
 ]
@@ -29,7 +32,7 @@ def connect(settings: Settings, url: str | None, key: str | None) -> Client:
     from rushes.client import Client
 
     address = url or settings.public_url
-    return Client(address, key or _kept_key(settings, address))
+    return Client(address, key or _kept_key(settings, address), ca_file=settings.ca_file)
 
 
 def _kept_key(settings: Settings, address: str) -> str:

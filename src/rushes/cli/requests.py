@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from rushes.cli.flags import with_settings
-from rushes.cli.remote import Key, RequestId, Url, connect
+from rushes.cli.remote import SERVER_SETTINGS, Key, RequestId, Url, connect
 from rushes.cli.screen import AsJson, out, print_json, table
 from rushes.cli.watch import print_result, watch
 from rushes.core.request import Status
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PAGE = 100
 
 
-@with_settings(("data",))
+@with_settings(SERVER_SETTINGS)
 def show(
     settings: Settings,
     request_id: RequestId,
@@ -66,7 +66,7 @@ def _print_attempts(tries: Sequence[AttemptView]) -> None:
     out().print(rows)
 
 
-@with_settings(("data",))
+@with_settings(SERVER_SETTINGS)
 def list_requests(
     settings: Settings,
     url: Url = None,
@@ -116,7 +116,7 @@ def _collect(
             return found, cursor
 
 
-@with_settings(("data",))
+@with_settings(SERVER_SETTINGS)
 def cancel(
     settings: Settings, request_id: RequestId, url: Url = None, key: Key = None, as_json: AsJson = False
 ) -> None:
@@ -129,7 +129,7 @@ def cancel(
         typer.echo(f"{view.id} {view.status.value}")
 
 
-@with_settings(("data", "cards"))
+@with_settings((*SERVER_SETTINGS, "cards"))
 def retry(
     settings: Settings,
     request_id: RequestId,

@@ -10,6 +10,7 @@ and `BadReply` when what answers is none of ours.
 
 from __future__ import annotations
 
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,7 +22,7 @@ import httpx2
 
 from rushes.client.files import data_uri, whole_file
 from rushes.client.flow import PATIENCE, Flow, Flows, Pause, Seen, Send, Unreachable, Walk
-from rushes.core.errors import FileGone
+from rushes.core.errors import FileGone, SetupError
 from rushes.core.request import Status
 from rushes.dialects.base import (
     AttemptList,
@@ -48,6 +49,7 @@ T = TypeVar("T")
 
 LOCAL = "http://127.0.0.1:8000"
 _GMI = Gmi()
+UNTRUSTED = "A certificate of your own making is trusted when it, or its authority's, stands in ca_file (RUSHES_CA_FILE)."
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 
 
@@ -77,7 +79,8 @@ class _Face:
         }
 
     def _lost(self, error: Exception) -> Unreachable:
-        return Unreachable(f"{self._url} cannot be reached: {error or type(error).__name__}")
+        advice = UNTRUSTED if _is_untrusted(error) else None
+        return Unreachable(f"{self._url} cannot be reached: {error or type(error).__name__}", advice=advice)
 
     def _submit(
         self, model: str, fields: dict[str, Any], key: str | None, priority: int | None
@@ -93,6 +96,26 @@ class _Face:
         target = yield from self._flows.call(UploadUrl(path.suffix.lstrip(".")), UploadTarget)
         yield from self._flows.put(target.upload_url, path.read_bytes())
         return target.public_url
+
+
+def _trust(ca_file: Path | None) -> ssl.SSLContext | bool:
+    """Public certificates, and those in `ca_file`. Raises `SetupError`."""
+    if ca_file is None:
+        return True
+    context = httpx2.create_ssl_context()
+    try:
+        context.load_verify_locations(ca_file)
+    except OSError as error:
+        raise SetupError(
+            f"ca_file {ca_file} cannot be used: {error}", advice="It must be a PEM file of certificates."
+        ) from error
+    return context
+
+
+def _is_untrusted(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _reply(response: httpx2.Response) -> WireReply:
@@ -111,7 +134,8 @@ def _check_download(response: httpx2.Response) -> None:
 
 
 class Client(_Face):
-    """Blocking. `transport` and `pause` are for tests; `patience` is how many seconds a server may be away."""
+    """Blocking. `patience` is how many seconds a server may be away, `ca_file` a PEM file of certificates that are trusted
+    besides the public ones; `transport` and `pause` are for tests. Raises `SetupError` for a `ca_file` that is none."""
 
     def __init__(
         self,
@@ -120,11 +144,12 @@ class Client(_Face):
         *,
         dialect: Dialect = _GMI,
         patience: float = PATIENCE,
+        ca_file: Path | None = None,
         transport: httpx2.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         super().__init__(url, key, dialect, patience)
-        self._http = httpx2.Client(timeout=TIMEOUT, transport=transport)
+        self._http = httpx2.Client(timeout=TIMEOUT, transport=transport, verify=_trust(ca_file))
         self._pause = pause
 
     def __enter__(self) -> Self:
@@ -240,11 +265,12 @@ class AsyncClient(_Face):
         *,
         dialect: Dialect = _GMI,
         patience: float = PATIENCE,
+        ca_file: Path | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
         pause: Callable[[float], Awaitable[None]] = anyio.sleep,
     ) -> None:
         super().__init__(url, key, dialect, patience)
-        self._http = httpx2.AsyncClient(timeout=TIMEOUT, transport=transport)
+        self._http = httpx2.AsyncClient(timeout=TIMEOUT, transport=transport, verify=_trust(ca_file))
         self._pause = pause
 
     async def __aenter__(self) -> Self:

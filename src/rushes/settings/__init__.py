@@ -127,6 +127,12 @@ class Settings(BaseModel):
         default=None,
         example="my-long-secret",
     )
+    ca_file: ReadableFile = setting(
+        "Keys",
+        "Certificates that commands which call a server trust besides the public ones: that of a server of your own.",
+        default=None,
+        example="/etc/rushes/ca.pem",
+    )
     data: Folder = setting(
         "Data",
         "The folder of all state: ledger, files, keys, scratch and logs.",
