@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bench import animatic
 from bench.diffusing import overhead
 from bench.figures import Figure
 from bench.line import claim, listing
@@ -22,4 +23,7 @@ ROWS: dict[str, Callable[[], list[Figure]]] = {
     "rest": resting,
     "diffusers": overhead,
     "job": whole_job,
+    "clips": animatic.clips,
+    "photo": animatic.photo,
+    "first": animatic.opening,
 }
