@@ -58,11 +58,13 @@ class Parameter(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, f
     def pick(self, fields: Mapping[str, object]) -> Value | None:
         """The value that counts among `fields` (the canonical key wins), else the default, else None."""
         for key in self.keys:
-            if not absent(fields.get(key)):
-                return self.read(fields[key])
+            value = fields.get(key)
+            if value is not None and not absent(value):
+                return self.read(value)
         if self.required:
             raise InvalidShot(self.name, "missing", "missing: this model needs it", allowed=self.options)
-        return self.default if absent(self.default) else self.read(self.default)
+        default = self.default
+        return default if default is None or absent(default) else self.read(default)
 
     def read(self, value: object) -> Value:
         """`value` (present) as text, a number or a boolean by this parameter's type."""

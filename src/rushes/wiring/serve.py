@@ -7,6 +7,7 @@ signal makes the workers give their work back at once. SIGHUP reads the cards an
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import socket
 import ssl
@@ -135,6 +136,7 @@ def run_server(settings: Settings, on_ready: Callable[[Ready], None]) -> None:
             server.close()
 
         threading.Thread(target=close_after_drain, name="closer", daemon=True).start()
+        gc.freeze()  # what stands by now stays: no collection need look through it again
         with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
             runner.run(server.serve([listener]))
 
