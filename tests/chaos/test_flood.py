@@ -1,10 +1,14 @@
 """Hostile images and addresses by the hundred against a running server: each is refused or ends as a failure with a
-reason, nothing breaks, and the memory of the whole family stays where it was."""
+reason, nothing breaks, and the memory of the whole family stays where it was.
+
+`RUSHES_TEST_FLOOD_IMAGES` is the number of images; three quarters as many addresses come beside them.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
+import os
 import random
 import threading
 import zlib
@@ -20,7 +24,8 @@ from PIL import Image
 from tests.e2e.served import GMI, Server, eventually, serve
 
 SEED = 5
-IMAGES, ADDRESSES = 120, 80
+IMAGES = int(os.environ.get("RUSHES_TEST_FLOOD_IMAGES", "120"))
+ADDRESSES = IMAGES * 3 // 4
 CLIENTS = 8
 MOST_GROWTH = 300 * 2**20
 """Bytes that the server, its workers and their children may take more than before, at any moment."""

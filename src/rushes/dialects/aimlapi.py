@@ -19,19 +19,14 @@ from msgspec import UNSET, UnsetType
 from rushes.core.card import Card
 from rushes.core.errors import (
     BadReply,
-    BodyTooLarge,
     InvalidCall,
     InvalidQuery,
     InvalidShot,
-    KeyInUse,
-    KeyReused,
     OutOfCredits,
     QueueFull,
     RateLimited,
     RushesError,
-    Unauthorised,
     UnknownModel,
-    UnknownRequest,
 )
 from rushes.core.parameter import Parameter, shown
 from rushes.core.request import ID, Status
@@ -196,27 +191,11 @@ class Aimlapi:
             text = wire.read_as(_Error, reply).message
         except BadReply as bad:
             return bad
-        wait = wire.seconds_to_wait(reply)
-        match reply.status:
-            case 401:
-                return Unauthorised(text)
-            case 402 | 403:
-                return OutOfCredits(text)
-            case 404:
-                return UnknownRequest()
-            case 409:
-                return KeyInUse(text)
-            case 413:
-                return BodyTooLarge(text)
-            case 422:
-                return KeyReused()
-            case 429:
-                return RateLimited(text, limit=0, interval=0.0, retry_after=wait)
-            case 503:
-                return QueueFull(text, retry_after=wait)
-        if 400 <= reply.status < 500:
-            return InvalidQuery(text) if text.startswith("Query") else InvalidCall(text)
-        return BadReply(f"the server answered {reply.status}: {text}")
+        if reply.status == 403:
+            return OutOfCredits(text)
+        if reply.status == 400 and text.startswith("Query"):
+            return InvalidQuery(text)
+        return wire.refusal(reply, text)
 
     # -- the page ----------------------------------------------------------------------------------------------
 

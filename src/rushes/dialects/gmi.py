@@ -16,19 +16,14 @@ from rushes.core.card import Card
 from rushes.core.errors import (
     AlreadyEnded,
     BadReply,
-    BodyTooLarge,
-    FileGone,
     InvalidCall,
     InvalidQuery,
     InvalidShot,
-    KeyInUse,
-    KeyReused,
     NotRepeatable,
     OutOfCredits,
     QueueFull,
     RateLimited,
     RushesError,
-    Unauthorised,
     UnknownModel,
     UnknownRequest,
 )
@@ -230,38 +225,20 @@ class Gmi:
             body = wire.read_as(_Error, reply)
         except BadReply as bad:
             return bad
-        text = body.error
+        text, rate = body.error, body.rate_limit
         match reply.status:
-            case 401:
-                return Unauthorised(text)
-            case 402:
-                return OutOfCredits(text)
-            case 404:
-                model = re.fullmatch(r"model (.*) does not exist", text, re.DOTALL)
-                return UnknownModel(model[1]) if model else UnknownRequest()
-            case 409:
-                if ended := re.match(r"request is already (\w+)", text):
-                    return AlreadyEnded(ended[1])
-                status = re.match(r"request is (\w+): only", text)
-                return NotRepeatable(status[1]) if status else KeyInUse(text)
-            case 410:
-                return FileGone(text)
-            case 413:
-                return BodyTooLarge(text)
-            case 422:
-                return KeyReused()
-            case 429:
-                rate = body.rate_limit or _RateLimit(retry_after_ms=wire.seconds_to_wait(reply) * 1000)
-                subject = text.split(": ", 1)[0]
-                wait = rate.retry_after_ms / 1000
+            case 404 if model := re.fullmatch(r"model (.*) does not exist", text, re.DOTALL):
+                return UnknownModel(model[1])
+            case 409 if ended := re.match(r"request is already (\w+)", text):
+                return AlreadyEnded(ended[1])
+            case 409 if status := re.match(r"request is (\w+): only", text):
+                return NotRepeatable(status[1])
+            case 429 if rate:
+                subject, wait = text.split(": ", 1)[0], rate.retry_after_ms / 1000
                 return RateLimited(
                     subject, limit=rate.limit, interval=rate.interval_seconds, retry_after=wait
                 )
-            case 503:
-                return QueueFull(text, retry_after=wire.seconds_to_wait(reply))
-        if 400 <= reply.status < 500:
-            return InvalidCall(text)
-        return BadReply(f"the server answered {reply.status}: {text}")
+        return wire.refusal(reply, text)
 
     # -- the page ----------------------------------------------------------------------------------------------
 

@@ -11,12 +11,21 @@ import msgspec
 
 from rushes.core.errors import (
     BadReply,
+    BodyTooLarge,
     CallError,
+    FileGone,
     InputError,
     InvalidCall,
     InvalidQuery,
     InvalidShot,
+    KeyInUse,
+    KeyReused,
+    OutOfCredits,
+    QueueFull,
+    RateLimited,
     RushesError,
+    Unauthorised,
+    UnknownRequest,
 )
 from rushes.core.parameter import absent, shown, whole_number
 from rushes.dialects.base import WireReply, WireRequest
@@ -29,6 +38,10 @@ LONGEST_WORD = 255
 """Characters of a model id or a file type."""
 
 JSON = "application/json"
+
+_TOLD_BY_STATUS = {
+    kind.status_hint: kind for kind in (Unauthorised, OutOfCredits, KeyInUse, FileGone, BodyTooLarge)
+}
 
 T = TypeVar("T")
 
@@ -104,6 +117,25 @@ def seconds_to_wait(reply: WireReply) -> float:
     """What a `Retry-After` in seconds says, else 1."""
     text = reply.headers.get("retry-after", "")
     return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 1.0
+
+
+def refusal(reply: WireReply, text: str) -> RushesError:
+    """The error that a status tells of where the vendor has no word of its own; `text` is what the body says."""
+    wait = seconds_to_wait(reply)
+    match reply.status:
+        case 404:
+            return UnknownRequest()
+        case 422:
+            return KeyReused()
+        case 429:
+            return RateLimited(text, limit=0, interval=0.0, retry_after=wait)
+        case 503:
+            return QueueFull(text, retry_after=wait)
+        case status if status in _TOLD_BY_STATUS:
+            return _TOLD_BY_STATUS[status](text)
+        case status if 400 <= status < 500:
+            return InvalidCall(text)
+    return BadReply(f"the server answered {reply.status}: {text}")
 
 
 def sentence(error: RushesError) -> str:
