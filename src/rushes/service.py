@@ -38,10 +38,12 @@ from rushes.core.shot import MAX_SEED, Shot
 from rushes.core.statistics import Statistics
 from rushes.files import CheckedImage, Files, ImageDesk
 from rushes.ledger.queue import Ledger, NewRequest, Page
+from rushes.ledger.rows import KeyRecord
 from rushes.policies.base import Case
 from rushes.policies.panel import Panel
 from rushes.store.base import Store
 
+NO_FORECAST = Forecast()
 LARGE_INLINE = 64 * 1024
 LARGEST_PAYLOAD = 256 * 1024
 LINE_SECONDS, PACES_SECONDS = 1.0, 10.0
@@ -114,15 +116,22 @@ class Service:
 
     def authenticate(self, token: str | None) -> Caller:
         """The caller behind a bearer token. Raises `Unauthorised`."""
-        if not token:
-            raise Unauthorised
-        if owner := self._fixed_keys.get(keys.digest(token)):
+        if owner := self._fixed_owner(token):
             return Caller(owner)
-        key = keys.parse_key(token)
-        record = self._ledger.find_key(key.kid) if key else None
-        if key is None or record is None or record.revoked or not keys.matches(key.secret, record.digest):
-            raise Unauthorised
-        return Caller(record.owner, record.admin)
+        key = _checked_key(token)
+        return _caller(key, self._ledger.find_key(key.kid))
+
+    def poll(self, token: str | None, request_id: str) -> Request:
+        """What `authenticate` and `get` tell, by one look into the ledger. Raises what they raise."""
+        if owner := self._fixed_owner(token):
+            return self.get(Caller(owner), request_id)
+        key = _checked_key(token)
+        request_id = _checked_id(request_id)
+        record, revision = self._ledger.look(key.kid, request_id)
+        return self._ledger.get_as_of(request_id, revision, _caller(key, record).sees)
+
+    def _fixed_owner(self, token: str | None) -> str | None:
+        return self._fixed_keys.get(keys.digest(token)) if token and self._fixed_keys else None
 
     def is_admin(self, token: str | None) -> bool:
         """Whether an admin's key is behind a bearer token."""
@@ -231,9 +240,16 @@ class Service:
     def forecast(self, request: Request) -> Forecast:
         """When it may end; nothing for one that has ended."""
         if request.status.terminal:
-            return Forecast()
+            return NO_FORECAST
         outlook, age = self.outlook.look()
         return outlook.forecast(request, age)
+
+    def forecast_at_hand(self, request: Request) -> Forecast | None:
+        """What `forecast` tells, without blocking: None when the line must be looked at first."""
+        if request.status.terminal:
+            return NO_FORECAST
+        seen = self.outlook.at_hand()
+        return None if seen is None else seen[0].forecast(request, seen[1])
 
     def list(
         self,
@@ -257,12 +273,12 @@ class Service:
     def shown_payload(self, request: Request) -> dict[str, Any]:
         """The payload as it was sent, a large inline image as a link. Only a mark that names the request's own image
         is one: a client who writes the like gets it back as written."""
-        mark = request.image_key and stored_mark(request.image_key)
+        key = request.image_key
+        if key is None:
+            return request.payload
+        mark = stored_mark(key)
         return {
-            name: self.files.link(request.image_key)
-            if mark and request.image_key and value == mark
-            else value
-            for name, value in request.payload.items()
+            name: self.files.link(key) if value == mark else value for name, value in request.payload.items()
         }
 
     # -- models ------------------------------------------------------------------------------------------------
@@ -358,8 +374,25 @@ def _check_size(payload: dict[str, Any]) -> None:
         )
 
 
+def _checked_key(token: str | None) -> keys.ApiKey:
+    key = keys.parse_key(token) if token else None
+    if key is None:
+        raise Unauthorised
+    return key
+
+
+def _caller(key: keys.ApiKey, record: KeyRecord | None) -> Caller:
+    """Who holds `key`, by what the ledger keeps of it."""
+    if record is None or record.revoked or not keys.matches(key.secret, record.digest):
+        raise Unauthorised
+    return Caller(record.owner, record.admin)
+
+
+_is_id = re.compile(ID).fullmatch
+
+
 def _checked_id(request_id: str) -> str:
-    if not re.fullmatch(ID, request_id):
+    if not _is_id(request_id):
         raise UnknownRequest(request_id)
     return request_id.lower()
 

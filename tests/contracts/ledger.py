@@ -44,6 +44,7 @@ from rushes.core.request import (
     Status,
 )
 from rushes.core.shot import Shot
+from rushes.ledger import polling
 from rushes.ledger.queue import Ledger, NewRequest
 from rushes.ledger.rows import Owner
 from rushes.ledger.statements import MAX_INTAKE_TRIES
@@ -947,6 +948,56 @@ class LedgerContract:
         assert revoked is not None
         assert revoked.revoked_at == START
         assert ledger.find_key("nothing") is None
+
+    def test_a_look_tells_key_and_revision_of_one_moment(
+        self, ledger: Ledger, open_ledger: OpenLedger
+    ) -> None:
+        key, other = ledger.create_key("ann"), open_ledger()
+        ledger.submit(a_request("r"))
+        record, revision = other.look(key.kid, "r")
+        assert record == ledger.find_key(key.kid)
+        assert other.get_as_of("r", revision, "ann") == ledger.get("r")
+        lease = take(ledger)
+        ledger.beat(lease, Phase.RENDER, 0.5)
+        _, later = other.look(key.kid, "r")
+        assert other.get_as_of("r", later).progress == 0.5
+        with pytest.raises(UnknownRequest):
+            other.get_as_of("r", later, "bob")
+        assert other.look(key.kid, "nothing") == (record, None)
+        with pytest.raises(UnknownRequest):
+            other.get_as_of("nothing", None)
+        ledger.revoke_key(key.kid)
+        revoked, _ = other.look(key.kid, "r")
+        assert revoked is not None
+        assert revoked.revoked
+        assert other.look("nokey", "r") == (None, None)
+
+    def test_a_look_keeps_few_and_small_requests(
+        self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(polling, "KEPT", 2)
+        key = ledger.create_key("ann")
+        large = {"prompt": "x" * polling.LARGEST_KEPT}
+        read: list[str] = []
+        get = ledger.get
+
+        def reading(request_id: str) -> Request:
+            read.append(request_id)
+            return get(request_id)
+
+        monkeypatch.setattr(ledger, "get", reading)
+
+        def poll(*ids: str) -> list[str]:
+            read.clear()
+            for name in ids:
+                assert ledger.get_as_of(name, ledger.look(key.kid, name)[1]).id == name
+            return list(read)
+
+        for name, payload in (("a", {}), ("b", {}), ("c", {}), ("d", large)):
+            ledger.submit(a_request(name, payload=payload))
+        assert poll("a", "b", "a", "b") == ["a", "b"]
+        assert poll("c", "b", "c", "a") == ["c", "a"]
+        assert poll("d", "d") == ["d", "d"]
 
     def test_a_rotated_key_works_for_its_grace(self, ledger: Ledger) -> None:
         old = ledger.create_key("ann", "laptop", admin=True)

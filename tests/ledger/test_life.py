@@ -86,6 +86,7 @@ class LedgerLife(RuleBasedStateMachine):
             ledger.migrate()
         set_up_time(self.ledgers[0])
         may_hurry(self.ledgers[0], "ann", "bob", "cyd")
+        self.key = self.ledgers[0].create_key("ann")
         self.now = START
         self.lives: dict[str, Life] = {}
         self.revisions: dict[str, int] = {}
@@ -322,6 +323,14 @@ class LedgerLife(RuleBasedStateMachine):
             assert request.revision >= self.revisions.get(request_id, 0)
             self.revisions[request_id] = request.revision
         assert self.ledgers[1].tally() == counted
+
+    @invariant()
+    def a_poll_finds_what_is_there(self) -> None:
+        """Also where it need not read the row again; the other one of the two may have changed it."""
+        for request_id in self.lives:
+            for ledger in self.ledgers:
+                _, revision = ledger.look(self.key.kid, request_id)
+                assert ledger.get_as_of(request_id, revision) == ledger.get(request_id)
 
     @invariant()
     def every_attempt_is_on_record(self) -> None:

@@ -206,6 +206,23 @@ def test_a_full_disk_loses_nothing(ledger: Ledger) -> None:
     ledger.check()
 
 
+@pytest.mark.parametrize("code", ["SQLITE_PROTOCOL", "SQLITE_LOCKED", "SQLITE_NOMEM", "SQLITE_IOERR_READ"])
+def test_what_may_pass_is_worth_another_try(
+    ledger: Ledger, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> sqlite3.Cursor:
+        error = sqlite3.OperationalError("not now")
+        error.sqlite_errorname = code
+        raise error
+
+    key = ledger.create_key("ann")
+    with monkeypatch.context() as patched:
+        patched.setattr(Prepared, "run", fails)
+        with pytest.raises(LedgerUnavailable, match="cannot be reached: not now"):
+            ledger.look(key.kid, "r")
+    assert ledger.look(key.kid, "r")[0] is not None
+
+
 def test_a_ledger_that_another_program_locks_is_told(
     open_ledger: OpenLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,16 +201,22 @@ class Glance(Generic[T]):
     @property
     def fresh(self) -> bool:
         """Whether a look takes no drawing of one's own."""
-        return self._drawn is not None and (self._lock.locked() or not self._due())
+        return self.at_hand() is not None
+
+    def at_hand(self) -> tuple[T, float] | None:
+        """What `look` gives, where that takes no drawing of one's own."""
+        drawn, now = self._drawn, self._monotonic()
+        if drawn is None or (self._due(now) and not self._lock.locked()):
+            return None
+        return drawn[0], now - drawn[1]
 
     def look(self) -> tuple[T, float]:
         """The drawing and its age in seconds. While one thread draws anew the others get the last one."""
-        drawn = self._drawn
-        if drawn is not None and not self._due():
-            return drawn[0], self._monotonic() - drawn[1]
-        if self._lock.acquire(blocking=drawn is None):
+        if (seen := self.at_hand()) is not None:
+            return seen
+        if self._lock.acquire(blocking=self._drawn is None):
             try:
-                if self._drawn is None or self._due():
+                if self._drawn is None or self._due(self._monotonic()):
                     self._redraw()
             finally:
                 self._lock.release()
@@ -218,8 +224,8 @@ class Glance(Generic[T]):
         value, at = self._drawn
         return value, self._monotonic() - at
 
-    def _due(self) -> bool:
-        return self._monotonic() >= (self._cheap_at if self._changed else self._due_at)
+    def _due(self, now: float) -> bool:
+        return now >= (self._cheap_at if self._changed else self._due_at)
 
     def _redraw(self) -> None:
         self._changed = False

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, bindparam, case, false, select, update
 from sqlalchemy import func as sql
 
 # PostgreSQL's construct; SQLite's compiler reads the same one.
@@ -24,6 +24,21 @@ from rushes.ledger.table import keys, limits, owners, spend, tallies
 _STORED = tuple(keys.c[name] for name in KeyRecord.__struct_fields__ if name != "revoked")
 _OWNER = tuple(owners.c[name] for name in Owner.__struct_fields__)
 _LIMITS = tuple(limits.c[name] for name in CardLimits.__struct_fields__)
+
+
+def key_from(row: Sequence[Any]) -> KeyRecord:
+    """The key in `row`, which holds the values of `Accounts._key` as the driver gives them."""
+    kid, owner, name, digest, admin, created_at, revoked_at, revoked = row
+    return KeyRecord(
+        kid=kid,
+        owner=owner,
+        name=name,
+        digest=digest,
+        admin=bool(admin),
+        created_at=created_at,
+        revoked_at=revoked_at,
+        revoked=bool(revoked),
+    )
 
 
 class Accounts(Base):
@@ -58,10 +73,7 @@ class Accounts(Base):
     def find_key(self, kid: str) -> KeyRecord | None:
         """The key's record, revoked or not."""
         row = self.db.fetch_one(self._by_kid, {"kid": kid})
-        if row is None:
-            return None
-        values = dict(zip(KeyRecord.__struct_fields__, row, strict=True))
-        return KeyRecord(**{**values, "admin": bool(values["admin"]), "revoked": bool(values["revoked"])})
+        return None if row is None else key_from(row)
 
     @cached_property
     def _by_kid(self) -> Prepared:
@@ -87,7 +99,8 @@ class Accounts(Base):
         return self.db.write(body)
 
     def _key(self) -> tuple[Any, ...]:
-        revoked = and_(keys.c.revoked_at.is_not(None), keys.c.revoked_at <= self.now)
+        # The clock is asked only where there is a time to compare it with: every poll reads this.
+        revoked = case((keys.c.revoked_at.is_(None), false()), else_=keys.c.revoked_at <= self.now)
         return (*_STORED, revoked.label("revoked"))
 
     def _write_key(self, connection: Connection, key: ApiKey, owner: str, name: str, admin: bool) -> None:

@@ -233,10 +233,10 @@ class Database:
             return SetupError(f"ledger {self.path} is damaged: {cause}", advice=_DAMAGE_ADVICE)
         if code.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM")):
             return SetupError(f"ledger {self.path} cannot be written: {cause}", advice=_FOLDER_ADVICE)
-        if code.startswith("SQLITE_IOERR"):
+        if code.startswith(("SQLITE_IOERR", "SQLITE_PROTOCOL", "SQLITE_LOCKED", "SQLITE_NOMEM")):
             return LedgerUnavailable(
                 f"ledger {self.path} cannot be reached: {cause}",
-                advice="Look at the disk and the system's log.",
+                advice="Look at the disk, the memory and the system's log.",
             )
         return None
 

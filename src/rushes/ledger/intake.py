@@ -44,7 +44,6 @@ class Intake(Base):
             .values(
                 intake_fence=R.intake_fence + 1,
                 ready_at=self.now + seconds,
-                updated_at=self.now,
             )
             .returning(R.id, R.intake_fence, R.owner, R.model, R.card, R.shot, R.tags, R.image_url)
         ).first()

@@ -30,7 +30,6 @@ from rushes.core.errors import (
     WorkerLost,
 )
 from rushes.core.request import Lease, Outcome, Phase, Request, Status
-from rushes.ledger.accounts import Accounts
 from rushes.ledger.admission import Account, admit
 from rushes.ledger.audit import Audit
 from rushes.ledger.base import doubling
@@ -38,7 +37,8 @@ from rushes.ledger.copying import Copying
 from rushes.ledger.intake import Intake
 from rushes.ledger.line import Line
 from rushes.ledger.outlook import Outlooks
-from rushes.ledger.reading import Reading, made_before
+from rushes.ledger.polling import Polling
+from rushes.ledger.reading import made_before
 from rushes.ledger.retention import Retention
 from rushes.ledger.rows import (
     Claim,
@@ -60,7 +60,7 @@ __all__ = ["Claim", "IntakeClaim", "Ledger", "NewRequest", "Page", "Swept"]
 _LOST = "worker lost"
 
 
-class Ledger(Accounts, Audit, Copying, Intake, Numbers, Outlooks, Reading, Retention):
+class Ledger(Audit, Copying, Intake, Numbers, Outlooks, Polling, Retention):
     """All verbs; the classes above hold those that change no status of a running request. Thread-safe."""
 
     def __init__(

@@ -13,10 +13,10 @@ import msgspec
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
+from starlette.types import ASGIApp
 
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError
@@ -25,14 +25,13 @@ from rushes.dialects.base import Dialect, Events, Get, Route, WireReply
 from rushes.server.bearer import bearer
 from rushes.server.body import read_body
 from rushes.server.desk import Desk
-from rushes.server.edge import Door, edge
+from rushes.server.edge import Door, Edge, call_id, share_with_pages
 from rushes.server.events import News
 from rushes.server.files import file_routes
 from rushes.server.hub import Hub
 from rushes.server.openapi import Document
 from rushes.server.operations import HEALTH_PATHS, Operations, operation_routes
 from rushes.server.poll import Poll
-from rushes.server.trace import Trace, call_id
 from rushes.service import Caller, Service
 
 log = structlog.get_logger(__name__)
@@ -62,7 +61,7 @@ def make_app(
     operations: Operations,
     door: Door = OPEN_DOOR,
     tracer: Tracer = SILENCE,
-) -> Starlette:
+) -> ASGIApp:
     desk = Desk(service, tracer)
     news = News(desk, hub, clock, max_streams=limits.max_streams)
     routes = [
@@ -87,16 +86,17 @@ def make_app(
             HttpRoute("/openapi.json", openapi),
             *operation_routes(operations),
         ],
-        middleware=[
-            Middleware(Trace, clock=clock, on_answer=operations.metrics.answered),
-            *edge(door, HEALTH_PATHS),
-            Middleware(Poll, service=service, desk=desk, dialects=dialects, routes=routes),
-        ],
         exception_handlers={HTTPException: _refused, Exception: _broken},
     )
     # A redirect names the address that this process sees: behind a proxy that ends TLS it would send keys in the clear.
     app.router.redirect_slashes = False
-    return app
+    return Edge(
+        share_with_pages(Poll(app, desk, dialects, routes), door.origins),
+        hosts=door.hosts,
+        open_paths=HEALTH_PATHS,
+        clock=clock,
+        on_answer=operations.metrics.answered,
+    )
 
 
 def _endpoint(

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rushes.core.errors import InvalidCall, UnknownModel
 from rushes.core.parameter import whole_number
-from rushes.core.request import Attempt, Request
+from rushes.core.request import Attempt, Forecast, Request
 from rushes.core.tracing import SILENCE, Tracer
 from rushes.dialects.base import (
     Accepted,
@@ -53,14 +53,15 @@ class Desk:
         self._tracer = tracer
         self._tray = Tray(service.hand_in)
 
-    def answer_at_once(self, caller: Caller, call: Call) -> Reply | None:
-        """The reply where it takes no more than one row, read by its key in microseconds: a thread would cost many
-        times that. None for all other calls, which block. Raises the errors of the use case."""
-        if isinstance(call, Get):
-            request = self._service.get(caller, call.id)
-            if request.status.terminal or self._service.outlook.fresh:
-                return self.view(request)
-        return None
+    def poll(self, token: str | None, call: Call) -> RequestView | None:
+        """The reply to a `Get` of whoever has the key `token`, where it takes no more than one look by key, which is a
+        matter of microseconds: a thread would cost many times that. None for all that blocks. Raises the errors of the
+        use case."""
+        if not isinstance(call, Get) or call.wait:
+            return None
+        request = self._service.poll(token, call.id)
+        forecast = self._service.forecast_at_hand(request)
+        return None if forecast is None else self._view(request, forecast)
 
     async def answer(
         self,
@@ -75,10 +76,7 @@ class Desk:
         case."""
         if isinstance(call, Submit):
             return await self._take_in(dialect, caller, call, idempotency_key, priority, traceparent)
-        reply = self.answer_at_once(caller, call)
-        if reply is None:
-            reply = await run_in_threadpool(self._serve, caller, call, idempotency_key)
-        return reply
+        return await run_in_threadpool(self._serve, caller, call, idempotency_key)
 
     async def _take_in(
         self,
@@ -139,13 +137,17 @@ class Desk:
         )
 
     def view(self, request: Request) -> RequestView:
+        """Blocks."""
+        return self._view(request, self._service.forecast(request))
+
+    def _view(self, request: Request, forecast: Forecast) -> RequestView:
         return RequestView.of(
             request,
             self._service.files.link,
             payload=self._service.shown_payload(request),
             org_id=request.owner,
             warnings=self._warnings(request),
-            forecast=self._service.forecast(request),
+            forecast=forecast,
         )
 
     def _warnings(self, request: Request) -> tuple[str, ...]:

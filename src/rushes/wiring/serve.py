@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import structlog
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from rushes import logs
 from rushes.core.clock import SYSTEM_CLOCK
@@ -202,7 +202,7 @@ def make_hub(house: House) -> Hub:
 
 def web_app(
     house: House, hub: Hub, leaving: Callable[[], bool] = lambda: False, tracer: Tracer = SILENCE
-) -> Starlette:
+) -> ASGIApp:
     """The HTTP face of the house; it is not ready once it is `leaving`."""
     settings = house.settings
     return make_app(
@@ -217,7 +217,7 @@ def web_app(
     )
 
 
-def _config(settings: Settings, app: Starlette) -> uvicorn.Config:
+def _config(settings: Settings, app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http=partial(BoundedArrival, seconds=settings.arrive_seconds),  # type: ignore[arg-type]  # it is called, no more
