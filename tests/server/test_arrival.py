@@ -177,6 +177,13 @@ def test_a_body_slower_than_that_is_cut_off(caller: Caller) -> None:
     assert (caller.line.closed, caller.told) == (True, 408)
 
 
+def test_a_body_that_stalls_after_its_answer_gets_no_second_one(caller: Caller) -> None:
+    caller.sends(HEAD % 100 + b"{")
+    caller.protocol.cycle.response_started = caller.protocol.cycle.response_complete = True
+    caller.loop.pass_time(SECONDS * 1.1)
+    assert (caller.line.closed, caller.told) == (True, 0)
+
+
 def test_time_in_which_we_do_not_read_does_not_count(caller: Caller) -> None:
     caller.sends(HEAD % 10_000_000 + b"x" * (HIGH_WATER_LIMIT + 1))
     assert not caller.line.reading

@@ -9,6 +9,7 @@ Time in which we do not read, or owe the answer to what came before, does not co
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -16,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 LONGEST_HEAD = 64 * 1024
 SLOWEST = 16 * 1024
 """Bytes of a body in a second, of a line that is slow but alive."""
+NEVER = math.inf
 
 
 def _refusal(status: str, error: str) -> bytes:
@@ -38,7 +40,7 @@ class BoundedArrival(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._seconds = seconds
         self._kept_back = 0
-        self._due = 0.0
+        self._due = NEVER
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -46,12 +48,13 @@ class BoundedArrival(HttpToolsProtocol):
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._expect_nothing()
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._kept_back += len(data)
-        if self._timer is None:
+        if self._due == NEVER:
             self._expect()
         super().data_received(data)
         if self._kept_back > LONGEST_HEAD:
@@ -73,7 +76,7 @@ class BoundedArrival(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._kept_back = 0
-        self._expect_nothing()
+        self._due = NEVER
         super().on_message_complete()
 
     def _expect(self) -> None:
@@ -82,14 +85,12 @@ class BoundedArrival(HttpToolsProtocol):
         if self._timer is None:
             self._timer = self.loop.call_at(self._due, self._look)
 
-    def _expect_nothing(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
     def _look(self) -> None:
-        """One timer is enough: where it finds that there is time left, it looks again when that is over."""
+        """One timer serves a line: where it finds that there is time left, it looks again when that is over, and it goes
+        off for nothing where nothing is due. So a call on a line that is kept costs none."""
         self._timer = None
+        if self._due == NEVER:
+            return
         now = self.loop.time()
         if self.flow.read_paused or self._owed():
             self._due = max(self._due, now + self._seconds)
@@ -103,10 +104,11 @@ class BoundedArrival(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.more_body and not self.cycle.response_complete
 
     def _refuse(self, answer: bytes) -> None:
-        """Hang up; with a word, where no answer is under way."""
+        """Hang up; with a word, where the call has had none and none is under way."""
         if self.transport.is_closing():
             return
-        told = self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete
+        last = self.cycle
+        told = last is not None and last.response_started and (last.more_body or not last.response_complete)
         if not told and not self._owed():
             self.transport.write(answer)
         self.transport.close()
