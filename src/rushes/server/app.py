@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route as HttpRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rushes.core.clock import Clock
 from rushes.core.errors import RushesError
@@ -36,7 +36,18 @@ from rushes.service import Caller, Service
 
 log = structlog.get_logger(__name__)
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+
+class Endpoint:
+    """An ASGI application that answers by `serve`, which raises nothing: for Starlette's own wrappers around a function,
+    which catch what it raises, there is nothing left to do."""
+
+    def __init__(self, serve: Callable[[Request], Awaitable[Response]]) -> None:
+        self._serve = serve
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = await self._serve(Request(scope, receive, send))
+        await response(scope, receive, send)
+
 
 OPEN_DOOR = Door()
 NOBODY = Caller("")
@@ -116,7 +127,7 @@ def _endpoint(
         call = dialect.parse(
             route.kind,
             request.path_params,
-            request.query_params,
+            request.query_params if request.scope["query_string"] else {},
             body,
             request.headers.get("content-type", ""),
         )
@@ -145,7 +156,7 @@ def _endpoint(
             )
         )
 
-    return endpoint
+    return Endpoint(endpoint)
 
 
 def _response(reply: WireReply) -> Response:
