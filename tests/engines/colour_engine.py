@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rushes.core.errors import Cancelled, EngineError, OutOfMemory, SetupError
+from rushes.core.errors import Cancelled, EngineError, OutOfMemory, SetupError, WorkerLost
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.base import (
@@ -171,6 +171,8 @@ class ColourEngine:
                 raise ValueError("a bug in the engine")
             case "give up":
                 raise EngineError("the engine gave up", advice="Try another prompt.")
+            case "lose a rank":
+                raise WorkerLost("worker lost: rank 1 of 2 of the studio was killed by SIGKILL")
             case "oom":
                 raise OutOfMemory("out of memory at decode: 5 s at 720p would fit", advice="Ask for 5 s.")
             case "memory error":

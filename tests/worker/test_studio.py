@@ -172,6 +172,7 @@ def test_options_do_not_stand_on_the_command_line(make_stage: Callable[..., Stag
         ("disk full", DiskFull, "the disk of the jobs' scratch folder is full", True),
         ("crash", WorkerLost, "worker lost: the studio was killed by SIGKILL", False),
         ("crash half", WorkerLost, "worker lost: the studio was killed by SIGKILL", False),
+        ("lose a rank", WorkerLost, "worker lost: rank 1 of 2 of the studio was killed", False),
         ("stop itself", EngineError, "the engine failed: Cancelled", False),
     ],
 )

@@ -65,6 +65,16 @@ def test_the_least_recently_used_makes_room(pools: list[Pool], tmp_path: Path) -
     assert not gone(a)
 
 
+def test_a_studio_on_several_devices_takes_room_on_each(pools: list[Pool], tmp_path: Path) -> None:
+    pool = make(pools, tmp_path, memory={"cuda:0": 100, "cuda:1": 100})
+    both = pool.studios.get(A, Footprint(memory=60, device="cuda:0", others=("cuda:1",))).pid
+    beside = pool.get(B, device="cuda:1")
+    assert not gone(both)
+    pool.get(C, memory=50, device="cuda:1")
+    assert gone(both), "the least recently used of the device"
+    assert not gone(beside)
+
+
 def test_an_exclusive_engine_is_alone_on_its_device(pools: list[Pool], tmp_path: Path) -> None:
     pool = make(pools, tmp_path, memory={"cuda:0": 1000})
     a = pool.get(A)

@@ -31,6 +31,7 @@ from rushes.core.errors import (
     OutOfMemory,
     RushesError,
     SetupError,
+    WorkerLost,
 )
 from rushes.core.request import Phase
 from rushes.engines.base import Engine, Picture, make_engine
@@ -150,7 +151,7 @@ class Studio:
                 return Failed(ask.ticket, Cancelled.__name__, "cancelled")
             traceback.print_exc()
             known = explain(error)
-            broken = known is not error and not isinstance(known, DiskFull)
+            broken = isinstance(known, WorkerLost) or (known is not error and not isinstance(known, DiskFull))
             return Failed(ask.ticket, known.name, str(known), known.advice, broken)
 
     def _control(self, ask: Load | Render) -> StudioControl:

@@ -74,19 +74,22 @@ class Studios:
             if self._fits(new):
                 return
             studio, footprint = self._open[key]
-            if footprint.device == new.device and key not in self._keep:
+            if footprint.devices & new.devices and key not in self._keep:
                 del self._open[key]
                 log.info("studio evicted", engine=studio.choice.name, studio=studio.pid)
                 studio.quit()
 
     def _fits(self, new: Footprint) -> bool:
+        return all(self._fits_on(device, new) for device in new.devices)
+
+    def _fits_on(self, device: str, new: Footprint) -> bool:
         beside = [
             footprint if studio.measured is None else replace(footprint, memory=studio.measured)
             for studio, footprint in self._open.values()
-            if footprint.device == new.device
+            if device in footprint.devices
         ]
         if not beside:
             return True
-        if new.device not in self._memory or new.exclusive or any(other.exclusive for other in beside):
+        if device not in self._memory or new.exclusive or any(other.exclusive for other in beside):
             return False
-        return sum(other.memory for other in beside) + new.memory <= self._memory[new.device]
+        return sum(other.memory for other in beside) + new.memory <= self._memory[device]

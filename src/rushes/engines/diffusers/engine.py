@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rushes.core.errors import EngineError, OutOfMemory, SetupError
+from rushes.core.errors import EngineError, OutOfMemory, SetupError, WorkerLost
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Picture, Plan, Report
@@ -27,8 +27,8 @@ GUESSED = {"prompt": 0.05, "decode": 0.15}
 
 class DiffusersEngine:
     """Options (TOML of the card): `recipe`, a built-in one's name or the path of a .toml file; `weights`, the folder of
-    its weights (otherwise its place among `models`, the folder that `rushes pull` fills); `device`, "auto", "cpu" or
-    "cuda:0"; `placement`, a rung's name instead of the planned one; `steps`; `levers`, a table that replaces those of
+    its weights (otherwise its place among `models`, the folder that `rushes pull` fills); `device`, "auto", "cpu",
+    "cuda:0", or several for the lever `context_parallel`; `placement`, a rung's name instead of the planned one; `steps`; `levers`, a table that replaces those of
     the recipe key by key; `lora`, a list of tables that are added to the recipe's."""
 
     name = "diffusers"
@@ -40,7 +40,7 @@ class DiffusersEngine:
         self._models = Path(options["models"]).expanduser() if "models" in options else default_models()
         self._weights = Path(options["weights"]).expanduser() if "weights" in options else None
         self._device = str(options.get("device", "auto"))
-        self._forced = rung_called(options.get("placement"))
+        self._forced = rung_called(options.get("placement"), self.recipe)
         self._history = History(self._models / "timings.json")
         self._loaded: Any = None
         self._preview: Any = None
@@ -66,7 +66,7 @@ class DiffusersEngine:
 
     def planned(self) -> list[tuple[str, float]]:
         """Each rung of the ladder with the GiB that it would take on the device."""
-        device = machine.best_device(self._device).name
+        device = self._devices()[0].name
         return placement.table(Needs.of(self.recipe, self._component_bytes(device)), self._ladder(device))
 
     def capabilities(self) -> Capabilities:
@@ -91,7 +91,7 @@ class DiffusersEngine:
         """By arithmetic before `load`, measured after it."""
         if self._measured is not None:
             return self._measured
-        device = machine.best_device(self._device)
+        device, *others = self._devices()
         components = self._component_bytes(device.name)
         needs = Needs.of(self.recipe, components)
         ladder = placement.rungs(self.recipe, device.name)
@@ -99,6 +99,7 @@ class DiffusersEngine:
         return Footprint(
             memory=int(needs.on_device(rung) + placement.HEADROOM),
             device=device.name,
+            others=tuple(other.name for other in others),
             load_seconds=5 + sum(components.values()) / BYTES_PER_SECOND,
         )
 
@@ -106,11 +107,12 @@ class DiffusersEngine:
         loading.require_libraries()
         for name, folder in self.folders.items():  # before anything heavy: what is wrong with the files
             read_weights(read_recipe(name) if name != self.recipe.name else self.recipe, folder)
-        device = machine.best_device(self._device)
+        devices = self._devices()
+        device, names = _smallest(devices), [device.name for device in devices]
         rung = self._choose(device)
-        print(f"{self.recipe.name} on {device.name} ({device.model}): {rung}", flush=True)
+        print(f"{self.recipe.name} on {', '.join(names)} ({device.model}): {rung}", flush=True)
         while self._loaded is None:
-            self._loaded = self._try_load(device.name, rung, control)
+            self._loaded = self._try_load(names, rung, control)
             if self._loaded is None:
                 rung = self._next_rung(rung, device.name)
         self._settle()
@@ -140,6 +142,8 @@ class DiffusersEngine:
 
         if self._loaded is None:
             raise EngineError("the engine is not loaded")
+        if self._loaded.ranks.broken:
+            raise WorkerLost("worker lost: the ranks of the studio are out of step since the job before")
         self._refuse(shot, image)
         schedule = sizes.schedule(self.recipe, plan)
         control.progress(Phase.RENDER, 0.0, "starting")
@@ -147,7 +151,7 @@ class DiffusersEngine:
         made, pace, stage = self._attempt(shot, schedule, image, control)
         if made is None:
             smaller = placement.smaller(self._ladder(self._loaded.device), rung)
-            if smaller is None:
+            if smaller is None or self._loaded.ranks.broken:
                 raise self._out_of_memory(stage, schedule, rung)
             print(f"out of memory while {stage}: {rung} → {smaller}", flush=True)
             self._loaded.replace(smaller)
@@ -169,6 +173,8 @@ class DiffusersEngine:
         """Let the pipelines go; the process that held them ends right after."""
         import gc
 
+        if self._loaded is not None:
+            self._loaded.ranks.close()
         self._loaded = self._preview = None
         gc.collect()
         _free_cache()
@@ -177,7 +183,7 @@ class DiffusersEngine:
         """Seconds by the formula alone. Only after `load`, which measures the device."""
         from rushes.engines.diffusers.eta import step_seconds
 
-        step = step_seconds(self.recipe, schedule, self._rate)
+        step = step_seconds(self.recipe, schedule, self._rate) / self.recipe.levers.context_parallel
         denoise = step * self.recipe.steps
         return Timing(GUESSED["prompt"] * denoise, step, GUESSED["decode"] * denoise)
 
@@ -191,18 +197,22 @@ class DiffusersEngine:
         made = None
         try:
             made = running.run(self._loaded, shot, schedule, image, control, teller, pace, self._preview)
-        except BaseException as error:
-            if not loading.is_out_of_memory(error):
-                raise
+        except BaseException as error:  # noqa: BLE001 - raised again, by its real name
+            reason = self._loaded.ranks.explain(error)
+            if not loading.is_out_of_memory(reason):
+                raise reason from (None if reason is error else error)
         finally:
             self._loaded.clean()
         if made is None:
             _free_cache()
         return made, pace, running.WORDS[teller.stage]
 
-    def _try_load(self, device: str, rung: Placement, control: Control) -> Any:
+    def _devices(self) -> tuple[machine.Device, ...]:
+        return machine.best_devices(self._device, self.recipe.levers.context_parallel)
+
+    def _try_load(self, devices: list[str], rung: Placement, control: Control) -> Any:
         try:
-            return loading.load(self.recipe, self.folders, device, rung, control)
+            return loading.load(self.recipe, self.folders, devices, rung, control)
         except BaseException as error:
             if not loading.is_out_of_memory(error):
                 raise
@@ -286,7 +296,8 @@ class DiffusersEngine:
         )
 
     def _key(self, schedule: Schedule) -> str:
-        model = machine.best_device(self._device).model
+        devices = self._devices()
+        model = devices[0].model if len(devices) == 1 else f"{len(devices)} × {devices[0].model}"
         frames = "+".join(str(part.frames) for part in schedule.parts)
         size = f"{schedule.width}x{schedule.height}x{frames}"
         return "|".join(
@@ -320,7 +331,15 @@ class DiffusersEngine:
 
             memory = torch.cuda.max_memory_reserved(device)
         peak = max(memory, before.memory if before else 0)
-        return Footprint(memory=peak, device=device, load_seconds=max(1.0, self._loaded.seconds))
+        others = tuple(other.name for other in self._devices()[1:])
+        return Footprint(
+            memory=peak, device=device, load_seconds=max(1.0, self._loaded.seconds), others=others
+        )
+
+
+def _smallest(devices: Sequence[machine.Device]) -> machine.Device:
+    """Ranks hold about the same: the one with the least free memory decides."""
+    return min(devices, key=lambda device: device.free)
 
 
 def _ratio(plan: Plan) -> Any:

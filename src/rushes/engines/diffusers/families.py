@@ -14,7 +14,7 @@ class Family:
     """`text` and `image` are the pipeline classes of diffusers (one class may be both). `guide` turns a guidance scale
     into arguments of the call, and may set it in the pipeline itself. `timed` pipelines take the frame rate. `shared`
     are the components that a second checkpoint of the family has in common with the first; `modules` the parts of
-    diffusers, besides its models, that components may come from."""
+    diffusers, besides its models, that components may come from. `parallel` transformers can share out their tokens."""
 
     text: str
     image: str
@@ -22,6 +22,7 @@ class Family:
     timed: bool = False
     shared: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
+    parallel: bool = False
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -56,7 +57,11 @@ def _guider(pipe: Any, recipe: Recipe, scale: float) -> dict[str, Any]:
 
 FAMILIES: dict[str, Family] = {
     "wan": Family(
-        "WanPipeline", "WanImageToVideoPipeline", _two_experts, shared=("tokenizer", "text_encoder", "vae")
+        "WanPipeline",
+        "WanImageToVideoPipeline",
+        _two_experts,
+        shared=("tokenizer", "text_encoder", "vae"),
+        parallel=True,
     ),
     "ltx2": Family("LTX2Pipeline", "LTX2ImageToVideoPipeline", _ltx, timed=True, modules=("ltx2",)),
     "cogvideox": Family(

@@ -45,6 +45,8 @@ class Guard:
         self._steps = 0
         self._told_at = 0.0
         self._armed: set[int] = set()
+        self.word: Callable[[bool], None] = lambda _: None
+        """Told at each look whether the work goes on: other ranks may wait for that."""
 
     @contextmanager
     def during(self, control: Control, tell: Tell) -> Iterator[None]:
@@ -83,7 +85,15 @@ class Guard:
     def _look(self, stage: str) -> None:
         if self._control is None:
             return
-        self._control.check()
+        try:
+            self._heed(self._control, stage)
+        except BaseException:
+            self.word(False)
+            raise
+        self.word(True)
+
+    def _heed(self, control: Control, stage: str) -> None:
+        control.check()
         if stage == "decode" and self._steps_done < max(1, self._steps):
             stage = "image"
         if stage != self._stage and not (stage == "denoise" and self._steps == 0):

@@ -6,7 +6,7 @@ that nobody has measured it here yet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -48,6 +48,11 @@ LEVERS: tuple[Lever, ...] = (
     Lever("fp8", "the transformer is stored in 8 bits and widened layer by layer", "halves its memory"),
     Lever("tiling", "the VAE encodes and decodes in tiles", "less memory at decode, a little more time"),
     Lever(
+        "context_parallel",
+        "the tokens of a step are shared out over that many GPUs of one studio",
+        "no figure for these models was found",
+    ),
+    Lever(
         "lora",
         "a distilled low-rank addition is fused at load: 4 steps without guidance",
         "Wan 2.2 A14B at 720p on an H200: 974 s → 44 s",
@@ -78,6 +83,12 @@ def transformers(pipe: Any) -> list[Any]:
     """The denoiser, or both experts."""
     found = (getattr(pipe, name, None) for name in ("transformer", "transformer_2"))
     return [model for model in found if model is not None]
+
+
+def all_transformers(pipes: Iterable[Any]) -> list[Any]:
+    """Those of several pipelines, each once."""
+    found = {id(model): model for pipe in pipes for model in transformers(pipe)}
+    return list(found.values())
 
 
 def store_in_fp8(pipe: Any) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rushes.core.errors import EngineError, SetupError
+from rushes.core.errors import EngineError, OutOfMemory, SetupError
 from rushes.core.request import Phase
 from rushes.engines.base import Control
 from rushes.engines.diffusers import levers
 from rushes.engines.diffusers.families import FAMILIES
 from rushes.engines.diffusers.guard import Guard
 from rushes.engines.diffusers.placement import Placement
+from rushes.engines.diffusers.ranks import Alone, Ranks
 from rushes.engines.diffusers.recipe import Recipe
 from rushes.engines.diffusers.weights import Weights, read_weights
 
@@ -33,6 +34,7 @@ class Loaded:
     text: Any = None
     image: Any = None
     guard: Guard = field(default_factory=Guard)
+    ranks: Alone = field(default_factory=Alone)
     seconds: float = 0.0
     _offloaded: Any = None
     _levers_set: bool = False
@@ -55,6 +57,7 @@ class Loaded:
 
     def clean(self) -> None:
         """After a job, however it ended: forget what hooks and caches keep of it."""
+        self.ranks.settle()
         for pipe in self.pipelines:
             pipe.maybe_free_model_hooks()
         for component in self.components().values():
@@ -64,6 +67,7 @@ class Loaded:
     def replace(self, placement: Placement) -> None:
         """Move to another rung of the ladder."""
         self.clean()
+        self.ranks.move(placement)
         _place(self, placement)
 
 
@@ -80,15 +84,36 @@ def widths(recipe: Recipe, device: str) -> dict[str, int]:
 
 
 def load(
-    recipe: Recipe, folders: Mapping[str, Path], device: str, placement: Placement, control: Control
+    recipe: Recipe,
+    folders: Mapping[str, Path],
+    devices: Sequence[str],
+    placement: Placement,
+    control: Control,
+    *,
+    transformers_alone: bool = False,
 ) -> Loaded:
     """Load, check, place. `folders` has the recipe's own weights under its name and those of its `image_recipe` under
-    that. Raises `SetupError` for weights that cannot be used, and what torch raises when memory runs out."""
+    that. The first of `devices` gets everything, each of the others a rank that follows it with the
+    `transformers_alone`. Raises `SetupError` for weights that cannot be used, and what torch raises when memory runs
+    out."""
     started = time.monotonic()
-    made = Loaded(recipe, device, placement)
+    made = Loaded(recipe, devices[0], placement)
+    if len(devices) > 1:
+        made.ranks = Ranks(recipe, folders, placement, devices)
+    try:
+        _load(made, folders, control, transformers_alone)
+    except BaseException:
+        made.ranks.close()
+        raise
+    made.seconds = time.monotonic() - started
+    return made
+
+
+def _load(made: Loaded, folders: Mapping[str, Path], control: Control, transformers_alone: bool) -> None:
+    recipe, device = made.recipe, made.device
     own = read_weights(recipe, folders[recipe.name])
     control.progress(Phase.LOAD, 0.02, "reading the weights")
-    pipe = _read(recipe, own, device)
+    pipe = _read(recipe, own, device, _left_out(own) if transformers_alone else None)
     family = FAMILIES[recipe.family]
     _seat(made, pipe, recipe)
     if recipe.image_recipe:
@@ -98,13 +123,19 @@ def load(
         made.image = _read(recipe, other, device, shared)
     _check_whole(made)
     _fuse_loras(made, folders)
-    control.progress(Phase.LOAD, 0.7, f"placing: {placement}")
-    _place(made, placement)
+    control.progress(Phase.LOAD, 0.7, f"placing: {made.placement}")
+    _place(made, made.placement)
     control.progress(Phase.LOAD, 0.9, "checking the weights")
     _check_finite(made, control)
+    if made.ranks.world > 1:
+        control.progress(Phase.LOAD, 0.95, f"waiting for {made.ranks.world} ranks")
+    made.ranks.lead(levers.all_transformers(made.pipelines))
     _watch(made)
-    made.seconds = time.monotonic() - started
-    return made
+
+
+def _left_out(weights: Weights) -> dict[str, Any]:
+    """All but the transformers."""
+    return {name: None for name in weights.parameters if not name.startswith("transformer")}
 
 
 def adopt(recipe: Recipe, pipe: Any, device: str, placement: Placement) -> Loaded:
@@ -117,6 +148,7 @@ def adopt(recipe: Recipe, pipe: Any, device: str, placement: Placement) -> Loade
 
 
 def _watch(made: Loaded) -> None:
+    made.guard.word = made.ranks.say
     made.guard.watch(made.components())
     for pipe in made.pipelines:
         pipe.progress_bar = lambda *_, total=0, **__: made.guard.steps(total)
@@ -298,7 +330,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """torch's own error for a GPU, and what a CPU says."""
     text = str(error)
     return (
-        isinstance(error, MemoryError)
+        isinstance(error, MemoryError | OutOfMemory)
         or type(error).__name__ == "OutOfMemoryError"
         or (isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text))
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 import psutil
 
+from rushes.core.errors import SetupError
+
 
 @dataclass(frozen=True)
 class Device:
@@ -44,6 +46,26 @@ def best_device(wanted: str = "auto") -> Device:
         return max(gpus, key=lambda gpu: gpu.total)
     memory = psutil.virtual_memory()
     return Device("cpu", "CPU", memory.total, memory.available)
+
+
+def best_devices(wanted: str, count: int) -> tuple[Device, ...]:
+    """`count` devices, the first of them leading: those named in `wanted`, separated by commas, or with "auto" the
+    largest GPUs. A CPU counts as often as it is asked for. Raises `SetupError` where there are not so many."""
+    if count == 1 and "," not in wanted:
+        return (best_device(wanted),)
+    if wanted in ("auto", "cuda"):
+        found = tuple(sorted(devices(), key=lambda gpu: -gpu.total)[:count])
+    elif wanted == "cpu":
+        found = (best_device("cpu"),) * count
+    else:
+        found = tuple(best_device(name.strip()) for name in wanted.split(","))
+    if len(found) != count:
+        raise SetupError(
+            f"lever context_parallel = {count} wants {count} GPUs; device = '{wanted}' means {len(found)}:"
+            f" {', '.join(device.name for device in found) or 'none'}",
+            advice='Name as many, such as device = "cuda:0,cuda:1", let CUDA_VISIBLE_DEVICES show them, or set it to 1.',
+        )
+    return found
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import msgspec
 
 from rushes.core.errors import SetupError
 from rushes.engines.diffusers.placement import LADDER, Placement
-from rushes.engines.diffusers.recipe import Levers, Lora, Recipe
+from rushes.engines.diffusers.recipe import Levers, Lora, Recipe, check_recipe
 
 OPTIONS = ("recipe", "weights", "models", "device", "placement", "steps", "levers", "lora")
 
@@ -41,9 +42,13 @@ def check_options(options: Mapping[str, Any]) -> None:
             "engine diffusers: option 'recipe' is missing", advice="`rushes engines` lists the recipes."
         )
     device = options.get("device", "auto")
-    if device not in ("auto", "cpu", "cuda") and not (device.startswith("cuda:") and device[5:].isdecimal()):
+    names = [name.strip() for name in device.split(",")]
+    if device not in ("auto", "cpu", "cuda") and (
+        len(set(names)) < len(names) or not all(re.fullmatch(r"cuda:\d+", name) for name in names)
+    ):
         raise SetupError(
-            f"engine diffusers: option 'device' is '{device}'; allowed: auto, cpu, cuda, cuda:N",
+            f"engine diffusers: option 'device' is '{device}'; allowed: auto, cpu, cuda, cuda:N, or several different"
+            " cuda:N separated by commas",
             advice="Correct the [engine] table of the card.",
         )
     if not 1 <= options.get("steps", 1) <= 200:
@@ -60,13 +65,15 @@ def adjusted(recipe: Recipe, options: Mapping[str, Any]) -> Recipe:
         raise SetupError(
             f"engine diffusers: {error}", advice="Correct the [engine] table of the card."
         ) from None
-    return msgspec.structs.replace(
+    changed_recipe = msgspec.structs.replace(
         recipe, steps=options.get("steps", recipe.steps), levers=levers, lora=(*recipe.lora, *loras)
     )
+    check_recipe(f"engine diffusers: recipe {recipe.name}", changed_recipe)
+    return changed_recipe
 
 
-def rung_called(name: str | None) -> Placement | None:
-    """The rung of that name; None stays None. Raises `SetupError`."""
+def rung_called(name: str | None, recipe: Recipe) -> Placement | None:
+    """The rung of that name; None stays None. Raises `SetupError` for one that is not there, or not for `recipe`."""
     if name is None:
         return None
     known = {str(rung): rung for rung in LADDER}
@@ -74,5 +81,10 @@ def rung_called(name: str | None) -> Placement | None:
         raise SetupError(
             f"engine diffusers: option 'placement' is '{name}'; allowed: {', '.join(known)}",
             advice="Correct the [engine] table of the card, or leave it out: it is planned from the free memory.",
+        )
+    if recipe.levers.context_parallel > 1 and known[name].offload != "none":
+        raise SetupError(
+            f"engine diffusers: option 'placement' is '{name}', which does not go with context_parallel",
+            advice="Ranks work in step, and none may wait for its weights: choose a resident placement, or one GPU.",
         )
     return known[name]

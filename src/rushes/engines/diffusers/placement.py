@@ -59,7 +59,7 @@ class Needs:
         scale = 1.0 if pixels is None else pixels / (width * height * clip.native_seconds * clip.fps)
         return cls(
             components,
-            int(memory.denoise * GIB * scale),
+            int(memory.denoise * GIB * scale / recipe.levers.context_parallel),
             int(memory.decode * GIB * scale),
             int(memory.decode_tiled * GIB * max(scale, 0.25)),
         )
@@ -95,8 +95,10 @@ class Needs:
 
 def rungs(recipe: Recipe, device: str) -> tuple[Placement, ...]:
     """The placements that make sense: on a CPU there is nowhere to swap to."""
-    ladder = LADDER[:2] if device == "cpu" else LADDER
     levers = recipe.levers  # what the recipe asks for holds from the first rung on
+    ladder = LADDER[:2] if device == "cpu" else LADDER
+    if levers.context_parallel > 1:  # ranks work in step, and none may wait for its weights
+        ladder = tuple(rung for rung in ladder if rung.offload == "none")
     asked = (
         replace(rung, fp8=rung.fp8 or levers.fp8, tiling=rung.tiling or levers.tiling) for rung in ladder
     )

@@ -102,6 +102,7 @@ class Levers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mag_ratios: tuple[float, ...] = ()
     fp8: bool = False
     tiling: bool = False
+    context_parallel: int = 1
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -183,16 +184,23 @@ def _read(path: Path) -> Recipe:
 
 def parse_recipe(source: str, table: Mapping[str, Any]) -> Recipe:
     """Raises `SetupError` naming `source` and the key."""
-    from rushes.engines.diffusers.families import FAMILIES
-
     try:
         recipe = msgspec.convert(table, Recipe)
     except msgspec.ValidationError as error:
         raise SetupError(f"recipe {source}: {error}", advice="Correct that key of the recipe.") from None
+    check_recipe(f"recipe {source}", recipe)
+    return recipe
+
+
+def check_recipe(source: str, recipe: Recipe) -> None:
+    """Raises `SetupError` naming `source` and all that does not go together."""
+    from rushes.engines.diffusers.families import FAMILIES
+
     faults = list(_faults(recipe, FAMILIES))
     if faults:
-        raise SetupError(f"recipe {source}: {'; '.join(faults)}", advice="Correct the recipe.")
-    return recipe
+        raise SetupError(
+            f"{source}: {'; '.join(faults)}", advice="Correct the recipe, or the card's `levers`."
+        )
 
 
 def _faults(recipe: Recipe, families: Mapping[str, Any]) -> Any:
@@ -216,3 +224,11 @@ def _faults(recipe: Recipe, families: Mapping[str, Any]) -> Any:
         yield "levers.mag_cache needs levers.mag_ratios, which belong to one checkpoint"
     if recipe.levers.mag_cache and recipe.levers.first_block_cache:
         yield "levers.mag_cache and levers.first_block_cache exclude each other"
+    if recipe.levers.context_parallel < 1:
+        yield f"levers.context_parallel is {recipe.levers.context_parallel}: it counts GPUs, and 1 is off"
+    if recipe.levers.context_parallel > 1:
+        if recipe.levers.mag_cache or recipe.levers.first_block_cache:
+            yield "levers.context_parallel and the caches exclude each other: ranks would skip different blocks"
+        if recipe.family in families and not families[recipe.family].parallel:
+            able = ", ".join(name for name, family in families.items() if family.parallel)
+            yield f"levers.context_parallel is not known for family '{recipe.family}'; it is for {able}"

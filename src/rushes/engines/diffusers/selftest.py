@@ -72,7 +72,8 @@ def self_test(engine: DiffusersEngine, say: Say, keep: Path | None = None) -> It
 
 def _look(engine: DiffusersEngine, control: Watcher, keep: Path | None) -> Iterator[Found]:
     loaded, recipe = engine.footprint(), engine.recipe
-    yield Found("load", f"{loaded.load_seconds:.1f} s on {loaded.device}, {engine.placement}")
+    devices = ", ".join([loaded.device, *loaded.others])
+    yield Found("load", f"{loaded.load_seconds:.1f} s on {devices}, {engine.placement}")
     shot = SHOT
     image = None if recipe.text else _photo()
     clip = _render(engine, shot, image, control)
