@@ -2,7 +2,12 @@
 
 Kinds, one sheet per place: `light` (time × weather), `shapes` (aspect ratio × time), `seasons`, `variety` (seeds at
 cfg 0), `moves` (a film strip per camera move), `motion` (neighbouring frames, to see flicker). One for all: `looks`,
-`photos` (the pictures of --photos × moves), `prompts` (the lines of --prompts).
+`photos` (photographs × moves, weathers and looks), `prompts` (the lines of --prompts).
+
+Photographs come from the folder --photos; without one, six pictures of the engine's own stand in for them. Real ones
+that anybody can have lie in Debian's opencv-doc (a lake, a tree, a bird, streets), plasma-workspace-wallpapers,
+lomiri-wallpapers-16.04 and mate-backgrounds, and in the wheels of scikit-learn and scikit-image 0.15 (a portrait, a
+temple, coffee, a flower).
 
 Every picture is kept under the fingerprint of the engine's sources and data, so a broken run goes on where it stopped
 and a changed engine is drawn anew. `index.html` in the folder shows what is finished, from the first sheet on.
@@ -33,6 +38,13 @@ from rushes.engines.base import Picture
 Image = npt.NDArray[np.uint8]
 ASPECTS: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
 MOVES = ("static shot", "dolly in", "orbit", "pan right", "crane up")
+PHOTO_WORDS = (
+    ("static shot", "dolly in"), ("dolly out", "pan right"), ("tilt up", "orbit"), ("crane up", "truck left"),
+    ("zoom in", "handheld"), ("snow", "heavy rain"), ("fog", "windy"), ("sunset", "at night"),
+    ("film noir", "vintage film"),
+)  # fmt: skip
+STAND_INS = ("lake", "sea", "mountains", "city", "forest", "waterfall")
+"""Places that are drawn as photographs where there are none: sky, water, streets, things near and far."""
 STRIP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 FPS = 24
 
@@ -118,8 +130,21 @@ def _words(kind: str, name: str) -> str:
     return str(table("lexicon")[kind][name][0])
 
 
+def photographs(folder: Path | None, out: Path) -> list[Path]:
+    """The pictures in `folder`; without one, stand-ins drawn into `out`."""
+    if folder is not None:
+        kinds = (".jpg", ".jpeg", ".png", ".webp")
+        return sorted(path for path in folder.iterdir() if path.suffix.lower() in kinds)
+    out.mkdir(parents=True, exist_ok=True)
+    stills = [out / f"{place}.png" for place in STAND_INS]
+    for still in stills:
+        if not still.exists():
+            cv2.imwrite(str(still), draw(Cell(still.stem, f"{still.stem} by day, static shot"), 480))
+    return stills
+
+
 def sheets(
-    kinds: Sequence[str], only: Sequence[str], photos: Path | None, prompts: Path | None
+    kinds: Sequence[str], only: Sequence[str], photos: Sequence[Path], prompts: Path | None
 ) -> Iterator[Sheet]:
     times = {name: _words("time", name) for name in table("times")}
     weathers = {
@@ -160,15 +185,17 @@ def sheets(
             Cell(f"{p}, {look}", f"{p}, {_words('look', look)}") for p in list(only)[:4] for look in looks
         ]
         yield Sheet("looks", _lines(cells, len(looks)))
-    if "photos" in kinds and photos:
-        shown = sorted(
-            path for path in photos.iterdir() if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp")
+    for path in photos:
+        yield Sheet(
+            f"photo-{path.stem}",
+            tuple(
+                tuple(
+                    Cell(w, w if w in table("camera") else w + ", static shot", None, STRIP[::2], photo=path)
+                    for w in row
+                )
+                for row in PHOTO_WORDS
+            ),
         )
-        for path in shown:
-            yield Sheet(
-                f"photo-{path.stem}",
-                tuple((Cell(move, move, None, STRIP[::2], photo=path),) for move in MOVES),
-            )
     if "prompts" in kinds and prompts:
         lines = [line.strip() for line in prompts.read_text().splitlines() if line.strip()]
         cells = [Cell(line, line, seed=number, cfg=0.5) for number, line in enumerate(lines)]
@@ -218,25 +245,24 @@ def index(folder: Path, done: Sequence[Sheet], total: int) -> None:
 
 
 def main() -> None:
-    every = ("light", "shapes", "seasons", "variety", "moves", "motion", "looks")
+    every = ("light", "shapes", "seasons", "variety", "moves", "motion", "looks", "photos")
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join((*every, 'photos', 'prompts'))}; all but the last two")  # fmt: skip
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join((*every, 'prompts'))}; all but the last")  # fmt: skip
     parser.add_argument("--only", nargs="+", metavar="PLACE", default=list(places()), choices=list(places()))
     parser.add_argument("--height", type=int, default=180, help="of a picture, in pixels")
     parser.add_argument("--photos", type=Path, help="a folder of pictures to set in motion")
     parser.add_argument("--prompts", type=Path, help="a text file, a prompt a line")
     parser.add_argument("--out", type=Path, default=Path("out/sheets"))
     options = parser.parse_args()
-    if unknown := set(options.kinds) - {*every, "photos", "prompts"}:
-        parser.error(
-            f"KIND: {', '.join(sorted(unknown))} not known; of {', '.join((*every, 'photos', 'prompts'))}"
-        )
-    kinds = options.kinds or [*every, *(k for k in ("photos", "prompts") if getattr(options, k))]
-    todo = list(sheets(kinds, options.only, options.photos, options.prompts))
+    if unknown := set(options.kinds) - {*every, "prompts"}:
+        parser.error(f"KIND: {', '.join(sorted(unknown))} not known; of {', '.join((*every, 'prompts'))}")
+    kinds = options.kinds or [*every, *(["prompts"] if options.prompts else [])]
     cache = options.out / "pictures" / fingerprint()
     cache.mkdir(parents=True, exist_ok=True)
+    photos = photographs(options.photos, cache / "stills") if "photos" in kinds else []
+    todo = list(sheets(kinds, options.only, photos, options.prompts))
     wanted = [cell for sheet in todo for row in sheet.rows for cell in row]
     left = sum(not kept(cache, cell, options.height).exists() for cell in wanted)
     print(f"{len(todo)} sheets of {len(wanted)} clips; {len(wanted) - left} are drawn already", flush=True)

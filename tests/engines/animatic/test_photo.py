@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.photo.depth import analyse
 from rushes.engines.animatic.photo.fill import fill
-from rushes.engines.animatic.photo.film import sky_alone
+from rushes.engines.animatic.photo.film import reach
+from rushes.engines.animatic.photo.flow import CYCLE, Clouds, Fall, Flow, Ripples
+from rushes.engines.animatic.photo.grade import PLAIN, asked, graded
 from rushes.engines.animatic.photo.mask import confidence
 from rushes.engines.animatic.photo.moves import shift_at
 from rushes.engines.animatic.photo.warp import LEAST, Shift, grid_map
+from rushes.engines.animatic.photo.water import Water, find_fall, find_water
+from rushes.engines.animatic.prompt.parse import parse
 from rushes.engines.animatic.scene.path import Move, Path
 from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
-from .conftest import render
+from .conftest import mean, render
+
+Image = npt.NDArray[np.uint8]
 
 
 @pytest.fixture(scope="module")
-def photograph() -> npt.NDArray[np.uint8]:
+def photograph() -> Image:
     """A bright sky over textured ground with a tall dark post in the middle."""
     rng = np.random.default_rng(0)
     image = np.zeros((300, 400, 3), np.float32)
@@ -41,7 +48,7 @@ def photograph() -> npt.NDArray[np.uint8]:
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
-def test_own_aspect_and_size(engine: AnimaticEngine, photograph: npt.NDArray[np.uint8]) -> None:
+def test_own_aspect_and_size(engine: AnimaticEngine, photograph: Image) -> None:
     clip = render(engine, Shot(prompt="push in", has_image=True), photograph)
     frames = list(clip.frames)
     assert len(frames) == clip.plan.frames
@@ -50,9 +57,7 @@ def test_own_aspect_and_size(engine: AnimaticEngine, photograph: npt.NDArray[np.
     assert clip.report.details["depth"]
 
 
-def test_the_first_frame_is_the_photograph(
-    first: Callable[..., Any], photograph: npt.NDArray[np.uint8]
-) -> None:
+def test_the_first_frame_is_the_photograph(first: Callable[..., Any], photograph: Image) -> None:
     frame = first("static shot", image=photograph).astype(float)
     shown = cv2.resize(photograph, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_AREA).astype(
         float
@@ -61,14 +66,14 @@ def test_the_first_frame_is_the_photograph(
 
 
 def test_snow_and_fog_fall_on_a_photograph_only_when_asked(
-    first: Callable[..., Any], photograph: npt.NDArray[np.uint8]
+    first: Callable[..., Any], photograph: Image
 ) -> None:
     plain = first("static shot", image=photograph).astype(int)
     snowy = first("static shot, heavy snow", image=photograph).astype(int)
     assert np.abs(snowy[60:] - plain[60:]).mean() > 8
 
 
-def figure(head: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
+def figure(head: tuple[int, int, int]) -> Image:
     """A red body with a head of the given colour before green foliage."""
     rng = np.random.default_rng(1)
     image = np.full((360, 480, 3), (40, 90, 60), np.float32)
@@ -125,18 +130,35 @@ def test_moves_stay_inside_the_photograph(name: str) -> None:
     near = np.tile(np.linspace(0, 1, 24, dtype=np.float32)[:, None], (1, 40))
     path = Path(Pose(0, 0, 0), (Move.named(name, table("camera")[name]),), 5.0, 1.0, 3.0, 1)
     for t in np.linspace(0, 5, 11):
-        u, v = grid_map(near, shift_at(path, float(t), 1.0), 16 / 9)
-        assert u.min() > -0.02
-        assert u.max() < 1.02
-        assert v.min() > -0.02
-        assert v.max() < 1.02
+        for aspect in (16 / 9, 9 / 16):
+            u, v = grid_map(near, shift_at(path, float(t), 1.0, aspect), aspect)
+            assert u.min() > -0.005
+            assert u.max() < 1.005
+            assert v.min() > -0.005
+            assert v.max() < 1.005
 
 
-def test_the_sky_that_drifts_holds_nothing_that_stands_before_it(photograph: npt.NDArray[np.uint8]) -> None:
-    luma = photograph.mean(axis=2).astype(np.float32)
-    post = (slice(60, 120), slice(180, 220))
-    assert luma[post].max() < 60
-    assert sky_alone(luma, analyse(photograph).sky)[post].min() > 190
+@pytest.mark.parametrize("name", list(table("camera")))
+def test_a_clip_begins_or_ends_as_the_whole_photograph(name: str) -> None:
+    path = Path(Pose(0, 0, 0), (Move.named(name, table("camera")[name]),), 5.0, 1.0, 3.0, 1)
+    ends = [shift_at(path, t, 1.0, 1.5) for t in (0.0, 5.0)]
+    zooms = [shift.zoom * (1 + shift.dolly) for shift in ends]
+    assert min(zooms) == pytest.approx(1)
+    if path.total("forward") >= 0 and table("camera")[name].get("zoom", 1.0) >= 1:
+        assert ends[0] == Shift()
+
+
+def test_the_sky_drifts_and_drags_nothing_along(photograph: Image) -> None:
+    depth = analyse(photograph)
+    far = reach(depth.sky)
+    rows, columns = far.shape
+    post = far[int(0.22 * rows) : int(0.6 * rows), int(0.46 * columns) : int(0.54 * columns)]
+    assert post.max() == 0
+    assert far[: int(0.15 * rows), : int(0.3 * columns)].max() == 1
+    # Nowhere does it drift so much less than beside it that it would fold.
+    for seconds in (5.0, 10.0):
+        most = Clouds(2.5, seconds).step(far, far, seconds, 0).across.min() * columns
+        assert abs(np.diff(far, axis=1)).max() * abs(most) < 1
 
 
 def test_a_gap_is_filled_with_its_surroundings() -> None:
@@ -149,3 +171,204 @@ def test_a_gap_is_filled_with_its_surroundings() -> None:
     filled = fill(broken, known)
     assert np.abs(filled - plane)[known > 0].max() < 1e-3
     assert np.abs(filled - plane)[known == 0].max() < 25
+
+
+SHORE = 0.5
+
+
+def waves(rows: int, columns: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Noise drawn out sideways, the finer the higher up."""
+    fine = cv2.GaussianBlur(rng.standard_normal((rows, columns)).astype(np.float32), (0, 0), 9, sigmaY=0.8)
+    broad = cv2.GaussianBlur(rng.standard_normal((rows, columns)).astype(np.float32), (0, 0), 22, sigmaY=2)
+    near = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    return np.asarray(fine / fine.std() * (1 - near) + broad / broad.std() * near, np.float32)
+
+
+@pytest.fixture(scope="module")
+def lake() -> Image:
+    """Clouds in a blue sky, a dark wooded shore, and a blue lake with waves below it."""
+    rng = np.random.default_rng(4)
+    image = np.zeros((320, 480, 3), np.float32)
+    clouds = cv2.GaussianBlur(rng.standard_normal((320, 480)).astype(np.float32), (0, 0), 25)
+    image[:] = (150, 185, 225)
+    image += 400 * np.clip(clouds, 0, None)[..., None]
+    wood = cv2.GaussianBlur(rng.standard_normal((320, 480)).astype(np.float32), (0, 0), 2)[..., None]
+    image[130:160] = (np.array((45, 75, 40)) + 60 * wood)[130:160]
+    image[160:] = np.linspace((95, 135, 190), (35, 70, 130), 160)[:, None]
+    image[160:] += 16 * waves(160, 480, rng)[..., None]
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def found(image: Image, named: bool = False) -> Water:
+    depth = analyse(image)
+    return find_water(depth.small, depth.sky, depth.horizon, named)
+
+
+def test_water_is_found_below_its_shore(lake: Image) -> None:
+    water = found(lake)
+    assert water.sure
+    rows = len(water.mask)
+    assert water.mask[int((SHORE + 0.06) * rows) :].mean() > 0.8
+    assert water.mask[: int((SHORE - 0.06) * rows)].max() < 0.05
+    assert abs(water.horizon - SHORE) < 0.05
+
+
+def test_water_moves_and_land_does_not(engine: AnimaticEngine, lake: Image) -> None:
+    clip = render(engine, Shot(prompt="static shot of a lake", has_image=True), lake)
+    assert clip.report.details["water"] == "moving"
+    rows = clip.plan.height
+    frames = [frame[:rows].astype(int) for frame in clip.frames]
+    bands = {"wood": slice(int(0.42 * rows), int(0.48 * rows)), "water": slice(int(0.62 * rows), rows)}
+    steps = {
+        name: np.array([abs(a[b] - c[b]).mean() for a, c in pairwise(frames)]) for name, b in bands.items()
+    }
+    # What is left on land is the dither.
+    assert np.median(steps["water"]) > 1.6 * np.median(steps["wood"])
+    assert steps["wood"].max() < 1.3 * np.median(steps["wood"])
+    # From where the first breath has passed, it moves without jumps.
+    assert steps["water"][6:].max() < 2 * np.median(steps["water"])
+
+
+def test_a_still_lake_is_calmer_than_a_rough_one_and_may_be_forbidden(
+    engine: AnimaticEngine, lake: Image
+) -> None:
+    def unrest(prompt: str) -> float:
+        frames = [
+            f.astype(int) for f in list(render(engine, Shot(prompt=prompt, has_image=True), lake).frames)
+        ]
+        half = int(0.62 * len(frames[0]) * 2 / 3)
+        return float(np.mean([abs(a - b)[half : len(a) * 2 // 3].mean() for a, b in pairwise(frames[8:20])]))
+
+    calm, rough, none = (
+        unrest(f"static shot, {words}") for words in ("a calm lake", "a rough lake in the wind", "no waves")
+    )
+    assert rough > 1.3 * calm
+    assert calm > 1.15 * none
+
+
+def test_no_water_is_found_where_there_is_none(photograph: Image) -> None:
+    rng = np.random.default_rng(3)
+    flat = np.full((240, 320, 3), (120, 140, 170), np.uint8)
+    noise = rng.integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    slope = np.repeat(np.linspace(40, 220, 240).astype(np.uint8)[:, None, None], 320, axis=1).repeat(
+        3, axis=2
+    )
+    for image in (flat, noise, slope, photograph, figure((225, 175, 145))):
+        depth = analyse(image)
+        for named in (False, True):
+            assert not find_water(depth.small, depth.sky, depth.horizon, named).sure
+        assert not find_fall(depth.small, depth.sky).sure
+
+
+def test_a_person_close_by_raises_the_bar(lake: Image) -> None:
+    """A word for water is not enough where skin fills the picture: grey water behind a face stays still."""
+    grey = np.repeat(lake.mean(axis=2, keepdims=True), 3, axis=2).astype(np.uint8)
+    assert found(grey, named=True).sure
+    cv2.ellipse(grey, (240, 190), (80, 110), 0, 0, 360, (215, 160, 130), -1)
+    assert not found(grey, named=True).sure
+
+
+def test_a_fall_comes_down(engine: AnimaticEngine) -> None:
+    rng = np.random.default_rng(2)
+    image = np.full((320, 400, 3), (45, 60, 35), np.float32)
+    image += (
+        14 * cv2.GaussianBlur(rng.standard_normal((320, 400)).astype(np.float32), (0, 0), 2)[..., None] * 4
+    )
+    streaks = cv2.GaussianBlur(rng.standard_normal((320, 90)).astype(np.float32), (0, 0), 1.2, sigmaY=14)
+    image[:, 160:250] = (205 + 28 * streaks / streaks.std())[..., None]
+    clip = render(
+        engine,
+        Shot(prompt="a waterfall, static shot", has_image=True),
+        np.clip(image, 0, 255).astype(np.uint8),
+    )
+    assert clip.report.details["water"] == "moving"
+    frames = [frame[: clip.plan.height].astype(int) for frame in clip.frames]
+    w = clip.plan.width
+    steps = np.array([abs(a - b).mean(axis=0) for a, b in pairwise(frames[6:])])
+    fall, rock = steps[:, int(0.43 * w) : int(0.6 * w)].mean(axis=1), steps[:, : int(0.3 * w)].mean(axis=1)
+    assert fall.min() > 2 * rock.max()
+    assert fall.max() < 2.5 * fall.min()
+
+
+@pytest.mark.parametrize("flow", [Clouds(1.0, 5.0), Ripples(0.4, 1.5, 1.0, 1.0, 3), Fall(3)])
+def test_flows_begin_at_rest_and_do_not_jump(flow: Flow) -> None:
+    u, v = np.meshgrid(np.linspace(0, 1, 60, dtype=np.float32), np.linspace(0, 1, 40, dtype=np.float32))
+    for phase in (0, 1):
+        first = flow.step(u, v, 0.0, phase)
+        assert not first.across.any()
+        assert not first.down.any()
+        assert first.glint is None or not first.glint.any()
+    times = np.arange(2.0, 2.0 + 2 * CYCLE, 1 / 48)
+    before, after = ([flow.step(u, v, float(t + late), 0) for t in times] for late in (0.0, 1 / 480))
+    for t, a, b in zip(times, before, after, strict=True):
+        moved = np.hypot(b.across - a.across, b.down - a.down)
+        weight = np.ones_like(u) if a.turn is None or b.turn is None else np.maximum(a.turn, b.turn)
+        # Where a phase starts again it weighs next to nothing.
+        assert (moved * weight).max() < 0.01
+        if a.turn is not None:
+            other = flow.step(u, v, float(t), 1).turn
+            assert other is not None
+            assert np.allclose(a.turn, other, atol=1e-5)
+
+
+def test_words_for_light_are_curves_on_the_photograph(first: Callable[..., Any], photograph: Image) -> None:
+    plain = first("static shot", image=photograph).astype(float)
+    noir = first("static shot, film noir", image=photograph).astype(float)
+    assert np.ptp(noir, axis=2).mean() < 3 < np.ptp(plain, axis=2).mean()
+    sunset, night = (mean(first(f"static shot, {t}", image=photograph)) for t in ("sunset", "at night"))
+    own = mean(plain)
+    assert sunset[0] / sunset[2] > 1.08 * own[0] / own[2]
+    assert night.sum() < 0.75 * own.sum()
+    assert night[2] / night[0] > own[2] / own[0]
+
+
+def test_what_a_photograph_already_has_is_not_put_on_twice() -> None:
+    y = np.full((60, 80), 120, np.float32)
+    cool, warm = (np.tile(np.array(cast, np.float32), (30, 40, 1)) for cast in ((8, -6), (-30, 34)))
+    tints = [asked(parse("sunset"), y, cast).tint_light for cast in (cool, warm)]
+    assert tints[0][0] > 2 * tints[1][0] > 0
+    dark = np.full_like(y, 40)
+    assert asked(parse("night"), dark, cool).exposure > asked(parse("night"), y, cool).exposure
+    same, chroma = graded(y, cool, PLAIN)
+    assert same is y
+    assert chroma is cool
+
+
+def test_the_report_adds_nothing_that_the_photograph_does_not_show(
+    engine: AnimaticEngine, photograph: Image
+) -> None:
+    shot = Shot(prompt="a sailing boat at sunset, push in", has_image=True)
+    report = render(engine, shot, photograph).report
+    assert report.details["time"] == "sunset"
+    assert "sailing boat" in report.details["not_drawn"]
+    assert "sailing boat" in report.warnings[0]
+    assert render(engine, Shot(has_image=True), photograph).report.warnings == (
+        "Nothing in the prompt was understood; the move is the engine's own choice.",
+    )
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    width=st.integers(1, 90), height=st.integers(1, 90), grey=st.booleans(), seed=st.integers(0, 9),
+    aspect=st.sampled_from([None, "9:16"]),
+    prompt=st.sampled_from(["", "lake, storm, drone shot", "waterfall in the snow, dolly out", "vintage, night, orbit"]),
+)  # fmt: skip
+def test_any_size_becomes_a_clip(
+    engine: AnimaticEngine, width: int, height: int, grey: bool, seed: int, aspect: Any, prompt: str
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    if grey:
+        image = image[..., :1].repeat(3, axis=2)
+    shot = Shot(prompt=prompt, has_image=True, aspect_ratio=aspect, seed=seed)
+    clip = render(engine, shot, image)
+    frames = [next(clip.frames) for _ in range(3)]
+    assert all(frame.shape == (clip.plan.height * 3 // 2, clip.plan.width) for frame in frames)
+    if aspect is None:
+        ratio = min(max(width / height, 0.4), 2.5)
+        assert clip.plan.width / clip.plan.height == pytest.approx(ratio, rel=0.05)
+
+
+def test_same_photograph_same_bytes(engine: AnimaticEngine, lake: Image) -> None:
+    shot = Shot(prompt="a lake at dusk in the rain, handheld", has_image=True, seed=5)
+    once, again = ([f.copy() for f in list(render(engine, shot, lake).frames)[::7]] for _ in range(2))
+    assert all((a == b).all() for a, b in zip(once, again, strict=True))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from rushes.engines.animatic.photo.guided import guided
 from rushes.engines.animatic.photo.mask import Foreground, find_foreground
 from rushes.engines.animatic.runtime import Bytes, Plane
 
@@ -20,24 +21,14 @@ WORKING = 480
 
 @dataclass(frozen=True)
 class Depth:
-    """`near` (h, w) is nearness 0 (far) … 1, smooth; `sky` (h, w) 0…1; `horizon` 0…1 from the top;
+    """`small` (h, w, 3) is the photograph as analysed; `near` (h, w) nearness 0 (far) … 1, smooth; `sky` (h, w) 0…1; `horizon` 0…1 from the top;
     `foreground` what stands in front, used only where it is sure."""
 
+    small: Bytes
     near: Plane
     sky: Plane
     horizon: float
     foreground: Foreground
-
-
-def guided(guide: Plane, plane: Plane, radius: int, epsilon: float) -> Plane:
-    """Edge-aware blur of `plane` that follows the edges of `guide` (He's guided filter)."""
-    size = (2 * radius + 1, 2 * radius + 1)
-    mean_g, mean_p = cv2.blur(guide, size), cv2.blur(plane, size)
-    covariance = cv2.blur(guide * plane, size) - mean_g * mean_p
-    variance = cv2.blur(guide * guide, size) - mean_g * mean_g
-    a = covariance / (variance + epsilon)
-    b = mean_p - a * mean_g
-    return (cv2.blur(a, size) * guide + cv2.blur(b, size)).astype(np.float32)
 
 
 def analyse(image: Bytes) -> Depth:
@@ -45,7 +36,7 @@ def analyse(image: Bytes) -> Depth:
     rows, columns = image.shape[:2]
     scale = WORKING / max(rows, columns)
     w, h = max(int(columns * scale), 16), max(int(rows * scale), 16)
-    small = cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA)
+    small = np.asarray(cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA), np.uint8)
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     light = lab[..., 0] / 100
     sky = _sky(lab, light)
@@ -61,10 +52,10 @@ def analyse(image: Bytes) -> Depth:
     across = np.linspace(-1, 1, w, dtype=np.float32)[None]
     middle = np.exp(-((across / 0.6) ** 2) - ((down - 0.6) / 0.45) ** 2)
     near = (0.25 + 0.5 * ground + 0.24 * sharp * middle) * (1 - sky)
-    foreground = find_foreground(np.asarray(small, np.uint8), sky)
+    foreground = find_foreground(small, sky)
     near = guided(light, near.astype(np.float32), max(w // 24, 2), 0.02)
     near = cv2.GaussianBlur(near, (0, 0), w / 60)
-    return Depth(np.clip(near, 0, 1).astype(np.float32), sky, horizon, foreground)
+    return Depth(small, np.clip(near, 0, 1).astype(np.float32), sky, horizon, foreground)
 
 
 def _sky(lab: Plane, light: Plane) -> Plane:

@@ -7,39 +7,45 @@ Where the foreground is sure it moves as a layer of its own; otherwise depth is 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.photo.depth import analyse
-from rushes.engines.animatic.photo.fill import fill
+from rushes.core.request import Phase
+from rushes.engines.animatic.photo.depth import Depth, analyse
+from rushes.engines.animatic.photo.flow import Clouds, Fall, Flow, Ripples
+from rushes.engines.animatic.photo.grade import asked, graded
 from rushes.engines.animatic.photo.layer import cut
 from rushes.engines.animatic.photo.moves import shift_at
 from rushes.engines.animatic.photo.warp import GRID, Shift, grid_map
+from rushes.engines.animatic.photo.water import Water, find_fall, find_water
 from rushes.engines.animatic.post.falling import Falling
 from rushes.engines.animatic.post.splat import splat
 from rushes.engines.animatic.post.tone import finish
 from rushes.engines.animatic.prompt.brief import Brief
 from rushes.engines.animatic.runtime import Plane, f4, i4
-from rushes.engines.animatic.scene.graph import Scene
+from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.path import Move
 from rushes.engines.animatic.sound.mix import mix
 from rushes.engines.animatic.tables import table
-from rushes.engines.base import Control, Picture, Plan, Samples
-
-if TYPE_CHECKING:
-    from rushes.engines.base import Report
+from rushes.engines.animatic.world.lightning import Lightning
+from rushes.engines.base import Control, Picture, Plan, Report, Samples
 
 SPARE = 1.2
 """The photograph is kept this much larger than the picture, so that a move into it stays sharp."""
-FLOW = 0.014
-"""Widths that clouds drift in a second of breeze."""
+WATERS = frozenset({"sea", "coast", "beach", "lake", "river", "waterfall", "harbour"})
+REACH = 0.14
+"""Long sides of the photograph from the sky's edge to where clouds drift at full speed."""
+OPEN = frozenset({"sea", "coast", "beach"})
+"""Places with water, and those whose waves are long."""
+FINE = 180
+"""Nodes that the grid of what flows has at least, as far as there are pixels."""
+FOG, HAZE = 0.5, 0.22
+"""Of the picture, what fog takes half-way; and what the haze of rain or snow does."""
 GENTLE = 0.7
 """Strength of a move without a sure foreground."""
-PERIOD = 4.0
-"""Seconds after which drifting sky starts again, in two phases that take turns."""
 
 
 @dataclass(frozen=True)
@@ -52,78 +58,139 @@ class _Front:
     near: float
 
 
+@dataclass(frozen=True)
+class _Stream:
+    """What flows: `mask` 0…1 is how much of its way it goes at each place of the photograph. At its edges it stands
+    still, so that it drags nothing along and leaves no gap."""
+
+    mask: Plane
+    flow: Flow
+
+
 class PhotoFilm:
     """The film of a photograph. A stated weather falls in front of it; the rest of the scene is the photograph's."""
 
     report: Report
 
     def __init__(self, image: Picture, scene: Scene, brief: Brief, plan: Plan, control: Control) -> None:
-        from rushes.engines.animatic.film import report_of
-
+        control.progress(Phase.RENDER, 0.0, "looking at the photograph")
         self.plan = plan
         self._path = scene.path
         if not brief.moves:
             self._path = replace(scene.path, moves=(Move.named("dolly in", table("camera")["dolly in"]),))
-        self._moves_sky = not {"windy", "cloudy"} & brief.without
-        weather = scene.weather
-        if not brief.weathers:
-            weather = replace(weather, rain=0.0, snow=0.0, lightning=0.0)
-        if not brief.season:
-            weather = replace(weather, petals=0.0, leaves=0.0)
-        weather = replace(weather, motes=0.0, bubbles=0.0)
         fitted = _fit(image, math.ceil(plan.width * SPARE), math.ceil(plan.height * SPARE))
         self._depth = analyse(fitted)
         control.check()
-        self._y, self._c = _planes(fitted)
-        # Clouds drift in a sky where nothing else stands: what is before it must not be carried along.
-        self._sky_y, self._sky_c = (sky_alone(plane, self._depth.sky) for plane in (self._y, self._c))
+        y, c = _planes(fitted)
+        self._grade = asked(brief, y, c)
+        self._y, self._c = graded(y, c, self._grade)
+        # Water glints against the light around it.
+        eighth = (max(fitted.shape[1] // 8, 2), max(fitted.shape[0] // 8, 2))
+        small = cv2.resize(self._y, eighth, interpolation=cv2.INTER_AREA)
+        self._smooth = cv2.GaussianBlur(small, (0, 0), max(eighth) / 100)
+        self._water = _water(self._depth, brief)
+        self._streams = tuple(self._flowing(scene, brief))
         self._front = self._split() if self._depth.foreground.sure else None
         control.check()
         self._strength = 1.0 if self._front else GENTLE
+        weather = _weather(scene, brief)
         light = float(self._y.mean() - 16) / 219
         air = replace(scene.air, horizon=(light,) * 3, ambient=(light,) * 3)
         self._falling = Falling(weather, air, 1.2, 1.0, scene.seed)
-        self._fog = (
-            0.35 if weather.name == "fog" and brief.weathers else 0.2 * min(weather.snow + weather.rain, 1)
-        )
-        self._wind = FLOW * min(weather.wind, 2.5)
-        self._seed, self._seconds, self._sounds = scene.seed, scene.seconds, scene.sounds
-        self.report = replace(
-            report_of(scene, brief),
-            details={
-                "kind": "animatic preview",
-                "camera": list(self._path.names),
-                "weather": weather.name if brief.weathers else "as photographed",
-                "depth": "layers" if self._front else "smooth",
-                "foreground confidence": round(self._depth.foreground.confidence, 2),
-                "seed": scene.seed,
-            },
-        )
+        self._lightning = Lightning(weather.lightning, scene.seconds, scene.seed)
+        foggy = weather.name == "fog" and bool(brief.weathers)
+        self._fog = FOG if foggy else HAZE * min(weather.snow + weather.rain, 1)
+        self._veil = np.float32(16 + 219 * min(max(1.7 * light, 0.25), 0.85))
+        self._corners = _corners(plan.width, plan.height, self._grade.vignette)
+        self._seed, self._seconds = scene.seed, scene.seconds
+        self._sounds = _sounds(scene, brief, self._water)
+        self.report = self._account(scene, brief)
 
     def frame(self, number: int) -> Picture:
         t = number / self.plan.fps
         width, height = self.plan.width, self.plan.height
-        shift = shift_at(self._path, t, self._strength)
+        shift = shift_at(self._path, t, self._strength, width / height)
         size = (max(width // GRID, 8), max(height // GRID, 8))
         near = np.asarray(cv2.resize(self._depth.near, size, interpolation=cv2.INTER_AREA), np.float32)
-        u, v = grid_map(near, shift, width / height)
-        y = self._sample(self._y, self._sky_y, u, v, width, height, t, cv2.INTER_CUBIC)
-        chroma = self._sample(self._c, self._sky_c, u, v, width // 2, height // 2, t, cv2.INTER_LINEAR)
+        # Ripples are finer than the grid of the move.
+        fine = (max(2 * size[0], min(width, FINE)), max(2 * size[1], min(height, FINE)))
+        u, v = (
+            cv2.resize(p, fine, interpolation=cv2.INTER_LINEAR) for p in grid_map(near, shift, width / height)
+        )
+        y, chroma, turn = self._draw(u, v, t, 0)
+        if turn is not None:
+            second_y, second_chroma, _ = self._draw(u, v, t, 1)
+            y = second_y + (y - second_y) * _wide(turn, second_y)
+            chroma = second_chroma + (chroma - second_chroma) * _wide(turn, second_chroma)
         if self._front:
             self._lay(y, self._front.y, shift, self._front)
             self._lay(chroma, self._front.c, shift, self._front)
         if self._fog:
-            y += (np.float32(200) - y) * np.float32(self._fog)
-            chroma *= np.float32(1 - self._fog)
+            # It thickens with distance.
+            veil = cv2.remap(self._depth.near, *_texels(u, v, self._depth.near), cv2.INTER_LINEAR)
+            veil = np.clip(np.float32(1.35 * self._fog) - veil * np.float32(0.7 * self._fog), 0, 1)
+            y += (self._veil - y) * _wide(veil, y)
+            chroma *= 1 - _wide(veil, chroma)
+        bright = 1 + 0.6 * self._lightning.flash(t)
+        if bright > 1 or self._corners is not None:
+            y -= 16
+            y *= np.float32(bright) if self._corners is None else self._corners * np.float32(bright)
+            y += 16
         out = np.empty(width * height * 3 // 2, np.uint8)
         cb, cr = (np.ascontiguousarray(chroma[..., k]) for k in range(2))
-        finish(y, cb, cr, out, f4(0.004), i4((self._seed + number * 131) & 0x7FFFFFFF))
+        finish(y, cb, cr, out, f4(self._grade.grain), i4((self._seed + number * 131) & 0x7FFFFFFF))
         pose = replace(self._path.base, zoom=1.15, rise=0.0, x=0.0, y=2.0, z=0.0, yaw=0.0, roll=0.0)
         splat(out, width, height, self._falling.items(pose, t, width, height))
         return out.reshape(height * 3 // 2, width)
 
     def sound(self) -> Samples:
         return mix(self._sounds, self._seconds, self._seed)
+
+    def _account(self, scene: Scene, brief: Brief) -> Report:
+        """What became of the prompt. What it names is the photograph's own, and is not drawn into it."""
+        named = [word for word, kind in brief.readings if kind.startswith(("subject:", "action:"))]
+        not_drawn = tuple(dict.fromkeys((*named, *brief.undrawn)))
+        warnings = []
+        if not brief.understood:
+            warnings.append("Nothing in the prompt was understood; the move is the engine's own choice.")
+        if not_drawn:
+            words = ", ".join(not_drawn)
+            warnings.append(
+                f"A photograph keeps what it shows; nothing was added or set in motion for: {words}."
+            )
+        return Report(
+            understood=brief.understood,
+            ignored=brief.ignored,
+            warnings=tuple(warnings),
+            details={
+                "kind": "animatic preview",
+                "camera": list(self._path.names),
+                "time": brief.times[0] if brief.times else "as photographed",
+                "weather": scene.weather.name if brief.weathers else "as photographed",
+                "depth": "layers" if self._front else "smooth",
+                "foreground confidence": round(self._depth.foreground.confidence, 2),
+                "water": "moving" if self._water.sure else "still",
+                "water confidence": round(self._water.confidence, 2),
+                "not_drawn": list(not_drawn),
+                "seed": scene.seed,
+            },
+        )
+
+    def _flowing(self, scene: Scene, brief: Brief) -> Iterator[_Stream]:
+        """What flows by itself: the sky, and water that is sure."""
+        sky, water = self._depth.sky, self._water
+        if sky.any() and not {"windy", "cloudy"} & brief.without:
+            yield _Stream(reach(sky), Clouds(scene.weather.wind, scene.seconds))
+        if not water.sure:
+            return
+        if water.falls:
+            yield _Stream(water.mask, Fall(scene.seed))
+            return
+        strength = math.sqrt(min(scene.weather.wind, 2.5))
+        strength *= 0.5 if "calm" in brief.moods else 1.6 if "rough" in brief.moods else 1.0
+        length = 2.0 if OPEN & {*brief.places, *brief.implied} else 1.0
+        aspect = self._y.shape[1] / self._y.shape[0]
+        yield _Stream(water.mask, Ripples(water.horizon, aspect, length, strength, scene.seed))
 
     def _split(self) -> _Front:
         """Cut the foreground out of the planes, and its place out of the depth."""
@@ -168,53 +235,102 @@ class PhotoFilm:
         moved = cv2.warpAffine(plane, back, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
         out += (moved - out) * (share[..., None] if out.ndim == 3 else share)
 
-    def _sample(
-        self, plane: Plane, sky: Plane, u: Plane, v: Plane, width: int, height: int, t: float, method: int
-    ) -> Plane:
-        """The plane seen through the grid; in its sky `sky` drifts, in two phases that take turns, so that it flows
-        and never jumps."""
-        rows, columns = plane.shape[:2]
-        across = cv2.resize(u, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(
-            columns
-        ) - np.float32(0.5)
-        down = cv2.resize(v, (width, height), interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(
-            0.5
-        )
-        out: Plane = cv2.remap(plane, across, down, method, borderMode=cv2.BORDER_REFLECT)
-        where = self._depth.sky
-        if not self._moves_sky or not where.any():
-            return out
-        h, w = where.shape
-        seen = cv2.remap(where, u * np.float32(w - 1), v * np.float32(h - 1), cv2.INTER_LINEAR)
-        used = np.flatnonzero(seen.max(axis=1) > 0.02)
-        if not len(used):
-            return out
-        # Only the rows that hold sky are drawn again.
-        last = min(height, int((used[-1] + 2) * height / seen.shape[0]))
-        mask = np.asarray(
-            cv2.resize(seen, (width, height), interpolation=cv2.INTER_LINEAR)[:last], np.float32
-        )
-        drifted = np.zeros_like(out[:last])
-        for phase in (0.0, 0.5):
-            p = (t / PERIOD + phase) % 1
-            offset = np.float32((p - 0.5) * self._wind * PERIOD * columns)
-            moved = across[:last] - offset * mask
-            weight = np.float32(1 - abs(2 * p - 1))
-            drifted += weight * cv2.remap(
-                sky, moved, down[:last], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
-            )
-        out[:last] += (drifted - out[:last]) * (mask[..., None] if out.ndim == 3 else mask)
-        return out
+    def _draw(self, u: Plane, v: Plane, t: float, phase: int) -> tuple[Plane, Plane, Plane | None]:
+        """Luma and chroma of the picture seen through the grid, all flowing a step further; and how much of it is to be
+        the first phase's, where something has two."""
+        from_u, from_v, glint, turn = u.copy(), v.copy(), np.zeros_like(u), None
+        for stream in self._streams:
+            seen = cv2.remap(stream.mask, *_texels(u, v, stream.mask), cv2.INTER_LINEAR)
+            used = np.flatnonzero(seen.max(axis=1) > 0.004)
+            if not len(used):
+                continue
+            rows = slice(int(used[0]), int(used[-1]) + 1)
+            # Two rows are the least that a gradient needs.
+            rows = slice(min(rows.start, len(seen) - 2), max(rows.stop, rows.start + 2))
+            step = stream.flow.step(u[rows], v[rows], t, phase)
+            from_u[rows] += step.across * seen[rows]
+            from_v[rows] += step.down * seen[rows]
+            if step.glint is not None:
+                glint[rows] += step.glint * seen[rows]
+            if step.turn is not None:
+                turn = np.ones_like(u)
+                turn[rows] = step.turn
+        width, height = self.plan.width, self.plan.height
+        y = _seen(self._y, from_u, from_v, width, height, cv2.INTER_CUBIC)
+        chroma = _seen(self._c, from_u, from_v, width // 2, height // 2, cv2.INTER_LINEAR)
+        if glint.any():
+            low = _seen(self._smooth, from_u, from_v, u.shape[1], u.shape[0], cv2.INTER_LINEAR)
+            used = np.flatnonzero(np.abs(glint).max(axis=1) > 0.001)
+            band = slice(int(used[0]) * height // len(u), -(-(int(used[-1]) + 1) * height // len(u)))
+            gain, base = (_wide(p, y)[band] for p in (glint, glint * (np.float32(0.05) * (low - 16) - low)))
+            y[band] += y[band] * gain + base
+        return y, chroma, turn
 
 
-def sky_alone(plane: Plane, sky: Plane) -> Plane:
-    """The plane with everything that stands before the sky painted over by the sky around it."""
-    if not sky.any():
-        return plane
+def _weather(scene: Scene, brief: Brief) -> Weather:
+    """Only what was asked for falls on a photograph."""
+    weather = replace(scene.weather, motes=0.0, bubbles=0.0)
+    if not brief.weathers:
+        weather = replace(weather, rain=0.0, snow=0.0, lightning=0.0)
+    return weather if brief.season else replace(weather, petals=0.0, leaves=0.0)
+
+
+def _sounds(scene: Scene, brief: Brief, water: Water) -> Mapping[str, float]:
+    """Those of the place that was named; otherwise of wind and what moves."""
+    if brief.places or brief.implied:
+        return scene.sounds
+    sounds = {name: scene.sounds.get(name, 0.0) for name in ("rain", "thunder")} if brief.weathers else {}
+    sounds["wind"] = 0.2 + 0.2 * scene.weather.wind
+    if water.sure:
+        sounds["waves"] = 0.4
+    return sounds
+
+
+def _corners(width: int, height: int, vignette: float) -> Plane | None:
+    """How bright the picture stays at each place under a vignette, as `develop` darkens it."""
+    if not vignette:
+        return None
+    across = (np.arange(width, dtype=np.float32) + np.float32(0.5)) / np.float32(width) - np.float32(0.5)
+    down = (np.arange(height, dtype=np.float32) + np.float32(0.5)) / np.float32(height) - np.float32(0.5)
+    far = (across * across)[None] + (down * down)[:, None]
+    # The photograph has been through its own curve, which a lens' shadow comes before: half of it is right.
+    return np.asarray(1 - np.float32(vignette) * far, np.float32)
+
+
+def _texels(u: Plane, v: Plane, plane: Plane) -> tuple[Plane, Plane]:
+    return u * np.float32(plane.shape[1] - 1), v * np.float32(plane.shape[0] - 1)
+
+
+def _seen(plane: Plane, u: Plane, v: Plane, width: int, height: int, method: int) -> Plane:
+    """The plane seen through a grid of places, `width` × `height`."""
     rows, columns = plane.shape[:2]
-    reach = max(sky.shape[1] // 60, 1) * 2 + 1
-    safe = cv2.erode((sky > 0.9).astype(np.float32), np.ones((reach, reach), np.uint8))
-    return fill(plane, cv2.resize(safe, (columns, rows), interpolation=cv2.INTER_LINEAR))
+    size = (width, height)
+    across = cv2.resize(u, size, interpolation=cv2.INTER_LINEAR) * np.float32(columns) - np.float32(0.5)
+    down = cv2.resize(v, size, interpolation=cv2.INTER_LINEAR) * np.float32(rows) - np.float32(0.5)
+    return cv2.remap(plane, across, down, method, borderMode=cv2.BORDER_REFLECT)
+
+
+def _wide(share: Plane, plane: Plane) -> Plane:
+    """`share` of a grid enlarged to the size of `plane` (h, w) or (h, w, c), to be multiplied with it."""
+    wide = cv2.resize(share, (plane.shape[1], plane.shape[0]), interpolation=cv2.INTER_LINEAR)
+    return wide[..., None] if plane.ndim == 3 else wide
+
+
+def _water(depth: Depth, brief: Brief) -> Water:
+    """The water of the photograph that may move."""
+    said = {*brief.places, *brief.implied}
+    if "waterfall" in said and (fall := find_fall(depth.small, depth.sky)).sure:
+        return fall
+    water = find_water(depth.small, depth.sky, depth.horizon, bool(WATERS & said))
+    return replace(water, sure=water.sure and not WATERS & brief.without)
+
+
+def reach(sky: Plane) -> Plane:
+    """How far what drifts in the sky goes, 0…1: the less the nearer it is to what stands before the sky. So do clouds
+    near a horizon, and those beside a tree are not torn by it."""
+    away = cv2.distanceTransform((sky > 0.6).astype(np.uint8), cv2.DIST_L2, 5)
+    far = np.clip(away / (REACH * max(sky.shape)), 0, 1)
+    return np.asarray(far * far * (3 - 2 * far), np.float32)
 
 
 def _fit(image: Picture, width: int, height: int) -> Picture:

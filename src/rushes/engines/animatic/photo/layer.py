@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.photo.depth import guided
 from rushes.engines.animatic.photo.fill import fill
+from rushes.engines.animatic.photo.guided import guided
 from rushes.engines.animatic.photo.mask import Foreground
 from rushes.engines.animatic.runtime import Plane
 

@@ -1,5 +1,9 @@
 """Camera moves for a photograph: the same rows of `data/camera.toml`, made small enough for one picture's worth of
-space."""
+space.
+
+The clip begins as the whole photograph. A move that would show what lies beyond its edge enlarges it by just as much
+as it has gone so far; only moves that end on the whole (out of it, zooming out) begin inside.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +12,43 @@ import math
 from rushes.engines.animatic.photo.warp import Shift
 from rushes.engines.animatic.scene.path import Path, ease
 
+PUSH = 0.09
+"""What a move forward enlarges everything by, and `DOLLY` what it enlarges the nearest by besides."""
 DOLLY = 0.16
-TRUCK = 0.055
-TURN = 0.07
+TRUCK = 0.11
+TURN = 0.13
 
 
-def shift_at(path: Path, t: float, strength: float) -> Shift:
-    """The warp of the path at time t; `strength` 0…1 shrinks it where depth is unsure."""
+def shift_at(path: Path, t: float, strength: float, aspect: float) -> Shift:
+    """The warp of the path at time t of a photograph `aspect` as wide as high; `strength` 0…1 shrinks what depends on
+    depth where that is unsure."""
     u = ease(t / path.seconds)
-    middle = u - 0.5
     k = strength
-    forward = path.total("forward")
-    dolly = DOLLY * k * forward * (u if forward >= 0 else u - 1) if forward else 0.0
+    forward = min(max(path.total("forward"), -1.2), 1.2)
+    gone = forward * u if forward >= 0 else forward * (u - 1)
     zoom = math.prod(move.zoom for move in path.moves)
     zoomed = (
         1 + (min(max(zoom, 0.75), 1.35) - 1) * u if zoom >= 1 else 1 + (1 / max(zoom, 0.75) - 1) * (1 - u)
     )
-    pan = path.total("yaw") * TURN * middle
-    tilt = path.total("rise") * TURN * middle
-    side = TRUCK * k * (path.total("right") * middle + 1.2 * math.sin(path.total("orbit") * middle))
-    lift = -TRUCK * k * path.total("up") * middle
-    shake = path.total("shake") + 0.35 * path.total("sway")
+    pan = path.total("yaw") * TURN * u
+    tilt = path.total("rise") * TURN * u
+    side = TRUCK * k * (path.total("right") * u + 1.2 * math.sin(path.total("orbit") * u))
+    lift = -0.7 * TRUCK * k * path.total("up") * u
+    shake = (path.total("shake") + 0.35 * path.total("sway")) * min(t / 0.6, 1.0)
     x = 0.0035 * shake * (math.sin(t * 2.1) + 0.7 * math.sin(t * 5.3 + 1))
     y = 0.003 * shake * (math.sin(t * 2.7 + 2) + 0.6 * math.sin(t * 6.1))
-    # Room at the edges for what the move may show: enlarged just as much as it needs.
-    reach = abs(path.total("yaw")) * TURN * 0.5 + abs(path.total("rise")) * TURN * 0.5
-    reach += (
-        TRUCK
-        * k
-        * 0.65
-        * (abs(path.total("right")) * 0.5 + abs(path.total("orbit")) * 0.6 + abs(path.total("up")) * 0.5)
+    roll = 0.004 * path.total("shake") * min(t / 0.6, 1.0) * math.sin(t * 1.7)
+    # What has been gone sideways and up is covered; unrest is covered for as far as it may go, or it would pump.
+    across = abs(pan) + 0.65 * abs(side) + 0.006 * shake
+    upright = (abs(tilt) + 0.65 * abs(lift) + 0.005 * shake) * aspect
+    turned = 0.004 * path.total("shake") * min(t / 0.6, 1.0) * max(aspect, 1 / aspect)
+    margin = 1 / (1 - 2 * max(across, upright, 0.0)) + turned
+    return Shift(
+        pan_x=pan + x,
+        pan_y=-tilt + y,
+        x=side,
+        y=lift,
+        zoom=zoomed * margin * (1 + PUSH * gone),
+        dolly=DOLLY * k * gone,
+        roll=roll,
     )
-    reach += 0.012 * shake
-    margin = 1.012 + 2 * reach
-    roll = 0.004 * path.total("shake") * math.sin(t * 1.7)
-    return Shift(pan_x=pan + x, pan_y=-tilt + y, x=side, y=lift, zoom=zoomed * margin, dolly=dolly, roll=roll)

@@ -18,6 +18,7 @@ from rushes.engines.animatic.post.tone import Grade
 from rushes.engines.animatic.prompt.brief import Brief
 from rushes.engines.animatic.prompt.parse import parse
 from rushes.engines.animatic.scene.cast import cast_subjects
+from rushes.engines.animatic.scene.grade import styled
 from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.light import lit_air
 from rushes.engines.animatic.scene.path import Move, Path
@@ -51,7 +52,8 @@ class Dice:
 
 
 def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
-    """The scene of a shot for a picture of this shape, and the brief that its prompt was read as."""
+    """The scene of a shot for a picture of this shape, and the brief that its prompt was read as, with what the negative
+    prompt takes away."""
     brief = parse(shot.prompt)
     unwanted = brief.without | parse(shot.negative_prompt).names
     dice = Dice(shot.seed, shot.cfg_scale)
@@ -98,7 +100,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
             "subjects": [subject.kind for subject in subjects],
         },
     )  # fmt: skip
-    return scene, brief
+    return scene, replace(brief, without=unwanted)
 
 
 def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dice: Dice) -> Weather:
@@ -114,7 +116,7 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     )
     row = rows[name]
     falling = {key: float(row.get(key, 0.0)) for key in ("rain", "snow", "lightning")}
-    if ground.get("indoors"):
+    if ground.get("indoors") or ground.get("sheltered"):
         # The weather is outside; at most it greys the window.
         falling = dict.fromkeys(falling, 0.0)
     falling |= ground.get("drifting", {})
@@ -170,12 +172,7 @@ def _path(
 def _grade(brief: Brief, unwanted: frozenset[str], exposure: float, saturation: float) -> Grade:
     grade = Grade(exposure=exposure)
     grade = replace(grade, saturation=grade.saturation * saturation)
-    looks = table("looks")
-    for name in (*brief.moods, *brief.looks):
-        if name in looks and name not in unwanted:
-            row: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in looks[name].items()}
-            row["exposure"] = grade.exposure * row.pop("light", 1.0)
-            grade = replace(grade, **row)
+    grade = styled(grade, (name for name in (*brief.moods, *brief.looks) if name not in unwanted))
     return replace(grade, grain=0.0) if "grain" in unwanted else grade
 
 
