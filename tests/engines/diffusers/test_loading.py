@@ -192,6 +192,44 @@ def test_fp8_storage_makes_nearly_the_same_clip_from_less_memory(studio: Studio)
     assert 0 < difference < 20
 
 
+def test_int8_weights_make_nearly_the_same_clip(studio: Studio) -> None:
+    """Only where torchao is: it is no part of the test environment, for diffusers would import it in every process."""
+    pytest.importorskip("torchao")
+    small = studio.loaded("wan21", levers={"torchao": "int8"})
+    pipe = pipe_of(small)
+    kinds = {name: type(layer.weight).__name__ for name, layer in linear_layers(pipe.transformer)}
+    assert {kind for name, kind in kinds.items() if name.startswith("blocks.")} == {"Int8Tensor"}
+    assert {kind for name, kind in kinds.items() if not name.startswith("blocks.")} == {"Parameter"}
+    first = frames(small)
+    assert 0 < np.abs(frames(studio.loaded("wan21")).astype(int) - first.astype(int)).mean() < 20
+    assert np.array_equal(first, frames(small))
+
+
+def linear_layers(model: torch.nn.Module) -> list[tuple[str, torch.nn.Linear]]:
+    return [(name, layer) for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)]
+
+
+def test_torchao_is_named_where_it_is_missing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    with pytest.raises(
+        SetupError, match="lever torchao = 'int8' needs torchao, which is not installed"
+    ) as caught:
+        studio.loaded("wan21", levers={"torchao": "int8"})
+    assert "rushes[torchao]" in caught.value.advice
+    with pytest.raises(SetupError, match=r"levers.torchao and levers.fp8 exclude each other"):
+        studio.engine("wan21", levers={"torchao": "int8", "fp8": True})
+
+
+def test_torchaos_half_is_planned(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = machine.Device("cuda:0", "24 GiB", 24 * GIB, 24 * GIB)
+    monkeypatch.setattr(machine, "devices", lambda: [gpu])
+    options = {"recipe": "wan2.2-i2v-a14b", "models": str(studio.folder / "none")}
+    plain = dict(DiffusersEngine(options).planned())
+    small = dict(DiffusersEngine({**options, "levers": {"torchao": "fp8"}}).planned())
+    assert list(small) == ["resident", "resident + tiling"]
+    assert small["resident + tiling"] == pytest.approx(plain["resident + fp8 + tiling"], abs=0.01)
+
+
 def test_a_gpu_gets_the_fastest_rung_that_fits_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plan for a real recipe on GPUs of several sizes, by its own arithmetic."""
     engine = DiffusersEngine({"recipe": "wan2.2-i2v-a14b", "models": str(studio.folder / "none")})

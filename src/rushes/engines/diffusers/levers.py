@@ -46,6 +46,12 @@ LEVERS: tuple[Lever, ...] = (
         "1.6 to 1.9 times faster; pointless at 4 steps",
     ),
     Lever("fp8", "the transformer is stored in 8 bits and widened layer by layer", "halves its memory"),
+    Lever(
+        "torchao",
+        "the blocks of the transformer in 8 bits by torchao: `int8` weights, or `fp8` in weights and sums; needs the"
+        " extra `rushes[torchao]`",
+        "halves its memory",
+    ),
     Lever("tiling", "the VAE encodes and decodes in tiles", "less memory at decode, a little more time"),
     Lever(
         "context_parallel",
@@ -96,6 +102,36 @@ def store_in_fp8(pipe: Any) -> None:
 
     for model in transformers(pipe):
         model.enable_layerwise_casting(storage_dtype=torch.float8_e4m3fn, compute_dtype=model.dtype)
+
+
+def quantise(pipe: Any, kind: str, device: str) -> None:
+    """The linear layers of the blocks, where nearly all weights are; each is brought to `device` before it is made
+    small, so the whole model never lies there at its full size. Raises `SetupError`."""
+    try:
+        from torchao import quantization
+    except ImportError:
+        raise SetupError(
+            f"lever torchao = {kind!r} needs torchao, which is not installed",
+            advice="Install it with `pip install 'rushes[torchao]'`, or use the lever fp8.",
+        ) from None
+    config = {
+        "int8": quantization.Int8WeightOnlyConfig,
+        "fp8": quantization.Float8DynamicActivationFloat8WeightConfig,
+    }[kind]()
+    for model in transformers(pipe):
+        try:
+            quantization.quantize_(model, config, _in_a_block, device=device)
+        except AssertionError as error:  # how torchao says that a device is too old
+            raise SetupError(
+                f"lever torchao = {kind!r} cannot be had here: {error}",
+                advice="Choose int8, or the lever fp8.",
+            ) from error
+
+
+def _in_a_block(module: Any, name: str) -> bool:
+    import torch
+
+    return isinstance(module, torch.nn.Linear) and "blocks." in name
 
 
 def set_tiling(pipe: Any, on: bool) -> None:

@@ -249,6 +249,8 @@ def _check_finite(made: Loaded, control: Control) -> None:
         control.check()
         if not tensor.is_floating_point():
             continue
+        if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
+            tensor = tensor.dequantize()  # of torchao's kinds, which cannot be added up
         wide = tensor.bfloat16() if tensor.itemsize == 1 else tensor
         if not torch.isfinite(wide.sum(dtype=torch.float64)):
             raise SetupError(
@@ -298,6 +300,8 @@ def _place(made: Loaded, placement: Placement) -> None:
         if placement.fp8 and not made._in_fp8:
             levers.store_in_fp8(pipe)
         if not made._levers_set:
+            if made.recipe.levers.torchao:
+                levers.quantise(pipe, made.recipe.levers.torchao, made.device)
             levers.apply(pipe, made.recipe)
     made._levers_set, made._in_fp8 = True, made._in_fp8 or placement.fp8
     if placement.offload == "none":

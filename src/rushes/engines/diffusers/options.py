@@ -82,9 +82,13 @@ def rung_called(name: str | None, recipe: Recipe) -> Placement | None:
             f"engine diffusers: option 'placement' is '{name}'; allowed: {', '.join(known)}",
             advice="Correct the [engine] table of the card, or leave it out: it is planned from the free memory.",
         )
-    if recipe.levers.context_parallel > 1 and known[name].offload != "none":
-        raise SetupError(
-            f"engine diffusers: option 'placement' is '{name}', which does not go with context_parallel",
-            advice="Ranks work in step, and none may wait for its weights: choose a resident placement, or one GPU.",
-        )
+    for lever, pulled in {
+        "context_parallel": recipe.levers.context_parallel > 1,
+        "torchao": bool(recipe.levers.torchao),
+    }.items():
+        if pulled and known[name].offload != "none":
+            raise SetupError(
+                f"engine diffusers: option 'placement' is '{name}', which does not go with {lever}",
+                advice="Choose a resident placement: ranks may not wait for weights, and torchao's do not travel.",
+            )
     return known[name]

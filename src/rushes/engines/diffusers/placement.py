@@ -56,6 +56,11 @@ class Needs:
         """`pixels` are width × height × frames of the largest part; None for the native length at the 16:9 size."""
         clip, memory = recipe.clip, recipe.memory
         width, height = clip.sizes["16:9"]
+        if recipe.levers.torchao:
+            components = {
+                name: size // 2 if name.startswith("transformer") else size
+                for name, size in components.items()
+            }
         scale = 1.0 if pixels is None else pixels / (width * height * clip.native_seconds * clip.fps)
         return cls(
             components,
@@ -97,8 +102,12 @@ def rungs(recipe: Recipe, device: str) -> tuple[Placement, ...]:
     """The placements that make sense: on a CPU there is nowhere to swap to."""
     levers = recipe.levers  # what the recipe asks for holds from the first rung on
     ladder = LADDER[:2] if device == "cpu" else LADDER
-    if levers.context_parallel > 1:  # ranks work in step, and none may wait for its weights
+    if (
+        levers.context_parallel > 1 or levers.torchao
+    ):  # ranks may not wait for weights, and torchao's do not travel
         ladder = tuple(rung for rung in ladder if rung.offload == "none")
+    if levers.torchao:
+        ladder = tuple(rung for rung in ladder if not rung.fp8)
     asked = (
         replace(rung, fp8=rung.fp8 or levers.fp8, tiling=rung.tiling or levers.tiling) for rung in ladder
     )

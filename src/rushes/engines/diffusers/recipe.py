@@ -101,6 +101,7 @@ class Levers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mag_cache: float = 0.0
     mag_ratios: tuple[float, ...] = ()
     fp8: bool = False
+    torchao: Literal["", "int8", "fp8"] = ""
     tiling: bool = False
     context_parallel: int = 1
 
@@ -224,6 +225,8 @@ def _faults(recipe: Recipe, families: Mapping[str, Any]) -> Any:
         yield "levers.mag_cache needs levers.mag_ratios, which belong to one checkpoint"
     if recipe.levers.mag_cache and recipe.levers.first_block_cache:
         yield "levers.mag_cache and levers.first_block_cache exclude each other"
+    if recipe.levers.torchao and recipe.levers.fp8:
+        yield "levers.torchao and levers.fp8 exclude each other: both store the transformer in 8 bits"
     if recipe.levers.context_parallel < 1:
         yield f"levers.context_parallel is {recipe.levers.context_parallel}: it counts GPUs, and 1 is off"
     if recipe.levers.context_parallel > 1:
