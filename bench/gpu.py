@@ -1,82 +1,67 @@
-"""`python -m bench.gpu`: the diffusers engine against plain diffusers, on a GPU, without any weights.
+"""`python -m bench.gpu [model …]`: the diffusers engine against plain diffusers, on a GPU, without any weights.
 
 How long a model takes does not depend on the values in it. So the architectures are built at full size with random
 weights, straight on the device, and run at their real sizes and lengths: plain, as diffusers' own pages do it, and
 through the engine with each lever alone and all together, in turns within one run. Not measured here are the caches,
-which skip work by looking at values: with random ones they would skip anything or nothing.
+which skip work by looking at values: with random ones they would skip anything or nothing. After the levers comes the
+whole product: from the POST to the finished MP4 beside the bare call and its export, and how long the GPU has no work
+between two clips that both wait.
 
-The table is written between the marks of docs/performance.md; where no GPU can be had, the table there stays empty.
-`--tiny` runs the same code on the CPU with models of a few thousand parameters, to see that it runs.
+What is measured is kept at once, one JSON file per model, and a run ends before its budget does; so several short runs
+(`python -m bench.gpu wan2.1-1.3b --variants engine,compile`, …) make one table. `--table` shows what is kept, without a
+GPU; `--write` puts it between the marks of docs/performance.md. Where no GPU can be had, the table there stays empty.
+`--tiny` runs all of it on the CPU with a model of a few thousand parameters, to see that it runs; its figures are shown
+and never written to the page.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
+import importlib.util
+import platform
+import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import msgspec
-import torch
+NEEDED = (
+    "accelerate", "alembic", "av", "diffusers", "ftfy", "httpx2", "msgspec", "numpy", "obstore", "PIL", "platformdirs",
+    "psutil", "pydantic", "rich", "safetensors", "sqlalchemy", "starlette", "structlog", "torch", "transformers", "typer",
+    "uvicorn",
+)  # fmt: skip
+"""What must be there before anything of this project is read, to say all that is missing at once."""
+if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+    sys.exit(
+        f"python -m bench.gpu needs {', '.join(missing)}, not installed here (Python {platform.python_version()});"
+        " bring them as wheels where nothing can be fetched"
+    )
 
-from rushes.core.request import Phase
-from rushes.core.shot import Shot
-from rushes.engines.base import Picture
-from rushes.engines.diffusers import DiffusersEngine, sizes
-from rushes.engines.diffusers.levers import transformers
-from rushes.engines.diffusers.recipe import Levers, Recipe
-from rushes.media.encode import write_video
+import msgspec  # noqa: E402
+import torch  # noqa: E402
+
+from bench import bare, product  # noqa: E402
+from bench.figures import in_turns  # noqa: E402
+from bench.models import MODELS, PROMPT, TINY, Model, small, storages, twin  # noqa: E402
+from bench.silent import Silent  # noqa: E402
+from rushes.core.errors import RushesError  # noqa: E402
+from rushes.core.shot import Shot  # noqa: E402
+from rushes.engines.diffusers import DiffusersEngine  # noqa: E402
+from rushes.engines.diffusers.levers import transformers  # noqa: E402
+from rushes.engines.diffusers.recipe import GIB, Levers, Recipe  # noqa: E402
+from rushes.media.encode import write_video  # noqa: E402
 
 SECTION = Path(__file__).with_name("gpu.md")
 """What `python -m bench` puts under its own table."""
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+KEPT = Path("out") / "gpu"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
-HEADS = (
-    "model",
-    "variant",
-    "s a step",
-    "end to end, s",
-    "peak GiB",
-    "host ms a step",
-    "idle between jobs, s",
-    "over plain",
-)
-PROMPT = "a lighthouse on a cliff, waves breaking"
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A Wan transformer and its VAE; `vae` are arguments of the autoencoder's class."""
-
-    recipe: str
-    heads: int
-    width: int
-    ffn: int
-    layers: int
-    channels: int = 16
-    experts: int = 1
-    text_width: int = 4096
-    text_layers: int = 24
-    vae: dict[str, Any] = field(default_factory=dict)
-    expand: bool = False
-
-
-LARGE_VAE = {
-    "base_dim": 160, "decoder_base_dim": 256, "z_dim": 48, "is_residual": True, "in_channels": 12, "out_channels": 12,
-    "patch_size": 2, "scale_factor_spatial": 16, "latents_mean": [0.0] * 48, "latents_std": [1.0] * 48,
-}  # fmt: skip
-SMALL_VAE = {"base_dim": 4, "dim_mult": [1, 1, 1, 1], "num_res_blocks": 1}
-MODELS = {
-    "wan2.1-1.3b": Shape("wan2.1-1.3b", 12, 128, 8960, 30),
-    "wan2.2-ti2v-5b": Shape("wan2.2-ti2v-5b", 24, 128, 14336, 30, channels=48, vae=LARGE_VAE, expand=True),
-    "wan2.2-t2v-a14b": Shape("wan2.2-t2v-a14b", 40, 128, 13824, 40, experts=2),
-}
-TINY = {"tiny": Shape("wan2.1-1.3b", 2, 12, 32, 2, text_width=32, text_layers=2, vae=SMALL_VAE)}
 VARIANTS: dict[str, Levers] = {
     "engine": Levers(),
     "compile": Levers(compile=True),
@@ -85,182 +70,232 @@ VARIANTS: dict[str, Levers] = {
     "tiling": Levers(tiling=True),
     "all": Levers(compile=True, attention="_native_cudnn", tiling=True),
 }
+PRODUCT = "product"
+"""The name, beside those of the variants, that chooses the whole product."""
+COMPILING = 90.0
+"""Seconds that compiling the blocks is expected to take at most."""
+HEADS = ("model", "variant", "s a step", "end to end, s", "peak GiB", "host ms a step", "over plain")
+PRODUCT_HEADS = (
+    "model",
+    "bare call and export, s",
+    "POST to MP4, s",
+    "over bare",
+    "more, s",
+    "no work between clips, s",
+)
 
 
-@dataclass
-class Run:
-    """One clip: seconds per step, from the call to the MP4, between two jobs; host milliseconds; bytes at the peak."""
+class Run(msgspec.Struct, frozen=True):
+    """One clip: seconds a step on the device, seconds from the call to the MP4, and bytes at the peak without what the
+    other side of the pair holds alone."""
 
     step: float
     whole: float
-    host: float
-    idle: float
     peak: int
 
 
-def build(shape: Shape, device: str, encoder: Any = None) -> Any:
-    """The pipeline of `shape` with random weights, made where it will run; `encoder` may be another's."""
-    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
-    from transformers import UMT5Config, UMT5EncoderModel
+class Measured(msgspec.Struct, frozen=True):
+    """A variant: pairs of plain and ours, and pairs of milliseconds that the host needs for a step; or why it could not
+    be had."""
 
-    kind = torch.bfloat16 if device != "cpu" else torch.float32
-    torch.manual_seed(0)
-    text = {
-        "d_model": shape.text_width,
-        "d_kv": 64,
-        "d_ff": shape.text_width * 5 // 2,
-        "num_layers": shape.text_layers,
-    }
-    with torch.device(device):
-        vae = AutoencoderKLWan(**shape.vae).eval()  # type: ignore[arg-type,unused-ignore]
-        encoder = UMT5EncoderModel(
-            UMT5Config(
-                vocab_size=256_384 if shape.layers > 2 else 300,
-                num_heads=max(1, shape.text_width // 64),
-                **text,
-            )
+    levers: Levers
+    pairs: list[tuple[Run, Run]] = []
+    host: list[tuple[float, float]] = []
+    refused: str = ""
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """What must be the same for figures to stand in one table."""
+
+    device: str
+    torch: str
+    diffusers: str
+    python: str
+    size: tuple[int, int]
+    frames: int
+    steps: int
+
+    @classmethod
+    def here(cls, device: str, recipe: Recipe) -> Circumstances:
+        name = "CPU" if device == "cpu" else torch.cuda.get_device_name(device)
+        return cls(
+            name,
+            str(torch.__version__),
+            version("diffusers"),
+            platform.python_version(),
+            recipe.clip.sizes["16:9"],
+            recipe.clip.fps * recipe.clip.native_seconds,
+            recipe.steps,
         )
-        experts = [
-            WanTransformer3DModel(
-                num_attention_heads=shape.heads,
-                attention_head_dim=shape.width,
-                in_channels=shape.channels,
-                out_channels=shape.channels,
-                text_dim=shape.text_width,
-                ffn_dim=shape.ffn,
-                num_layers=shape.layers,
-            ).to(kind)
-            for _ in range(shape.experts)
-        ]
-    return WanPipeline(
-        tokenizer=byte_tokenizer(),
-        text_encoder=encoder.eval(),
-        vae=vae,
-        scheduler=UniPCMultistepScheduler(
-            prediction_type="flow_prediction", use_flow_sigmas=True, flow_shift=5.0
-        ),
-        transformer=experts[0].eval(),
-        transformer_2=experts[1].eval() if shape.experts == 2 else None,
-        boundary_ratio=0.875 if shape.experts == 2 else None,
-        expand_timesteps=shape.expand,
-    )
 
 
-def byte_tokenizer() -> Any:
-    """Bytes for tokens: how long the encoder takes depends on their number alone."""
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast
+class Kept(msgspec.Struct, kw_only=True):
+    """All that is known of one model in one kind of circumstances."""
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    words = {"<pad>": 0, "</s>": 1, "<unk>": 2, **{symbol: n for n, symbol in enumerate(alphabet, 3)}}
-    tokenizer = Tokenizer(models.BPE(vocab=words, merges=[], unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
-    )
+    model: str
+    at: Circumstances
+    date: str
+    variants: dict[str, Measured] = {}
+    product: product.Product | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> Kept:
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+
+    def save(self, folder: Path) -> None:
+        """Whole or not at all: a run may be cut off at any moment."""
+        folder.mkdir(parents=True, exist_ok=True)
+        draft = folder / f".{self.model}.json"
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)))
+        draft.replace(folder / f"{self.model}.json")
+
+
+def begin(folder: Path, model: str, at: Circumstances) -> Kept:
+    """What is kept of `model`, to be added to; begun anew when it was measured in other circumstances."""
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    path = folder / f"{model}.json"
+    if path.exists():
+        kept = Kept.read(path)
+        if kept.at == at:
+            kept.date = today
+            return kept
+        print(f"{path} is of other circumstances ({kept.at}): begun anew", flush=True)
+    return Kept(model=model, at=at, date=today)
 
 
 class Meter:
-    """Watches one transformer: when its first and last forwards began, how long the host was busy with each."""
+    """Seconds between the begin of a pipeline's first denoising forward and the end of its last, on the device itself."""
 
     def __init__(self, pipe: Any, device: str) -> None:
         self._device = device
-        self.host: list[float] = []
-        self.first = self.last = 0.0
-        self._before = 0.0
-        for name in ("transformer", "transformer_2"):
-            if getattr(pipe, name, None) is not None:
-                model = getattr(pipe, name)
-                model.register_forward_pre_hook(self._begin)
-                model.register_forward_hook(self._end)
+        self._marks: list[Any] = []
+        for model in transformers(pipe):
+            model.register_forward_pre_hook(self._begin)
+            model.register_forward_hook(self._end)
 
     def reset(self) -> None:
-        self.host, self.first, self.last = [], 0.0, 0.0
+        self._marks = []
+
+    def seconds(self) -> float:
+        """Only after the device has done all its work."""
+        first, last = self._marks
+        return float(last - first if self._device == "cpu" else first.elapsed_time(last) / 1000)
+
+    def _mark(self) -> Any:
+        if self._device == "cpu":
+            return time.perf_counter()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
     def _begin(self, *_: Any) -> None:
-        self._before = time.perf_counter()
-        self.first = self.first or self._before
+        if not self._marks:
+            self._marks = [self._mark(), None]
 
     def _end(self, *_: Any) -> None:
-        self.last = time.perf_counter()
-        self.host.append(self.last - self._before)
+        self._marks[1] = self._mark()
 
 
-class Silent:
-    """A `Control` that nobody listens to."""
+class Pair:
+    """Plain diffusers and the engine with some levers over the same weights, ready to take turns."""
 
-    cancelled = False
+    def __init__(self, model: Model, pipe: Any, recipe: Recipe, device: str, folder: Path) -> None:
+        self._plain, self._own = pipe, twin(pipe)
+        self._device, self._folder = device, folder
+        self._meters = {id(side): Meter(side, device) for side in (self._plain, self._own)}
+        self.engine = DiffusersEngine({"recipe": model.recipe, "models": str(folder), "device": device})
+        self.engine.recipe = recipe
+        self.engine.adopt(self._own)
+        self.shot = Shot(prompt=PROMPT, seconds=5, aspect_ratio="16:9", sound=recipe.sound, seed=1)
 
-    def check(self) -> None:
-        """Never cancelled."""
-
-    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
-        """Nobody listens."""
-
-    def preview(self, picture: Picture) -> None:
-        """Nobody looks."""
-
-
-def plain(pipe: Any, engine: DiffusersEngine, meter: Meter, steps: int, shot: Shot, device: str) -> Run:
-    """As the pages of diffusers do it: one call, then its own writer."""
-    from diffusers.utils import encode_video
-
-    made = sizes.schedule(engine.recipe, engine.plan(shot, None))
-    _attend(pipe, "native")  # the choice holds for the whole process
-
-    def clip(path: Path) -> None:
-        output = pipe(
-            prompt=shot.prompt,
-            negative_prompt=engine.recipe.negative_prompt,
-            width=made.width,
-            height=made.height,
-            num_frames=made.parts[0].frames,
-            num_inference_steps=steps,
-            guidance_scale=engine.recipe.guidance.scale,
-            generator=torch.Generator().manual_seed(shot.seed),
-            output_type="np",
-        )
-        encode_video(
-            torch.from_numpy((output.frames[0] * 255).round().astype("uint8")),
-            fps=engine.recipe.clip.fps,
-            output_path=str(path),
+    def plain(self) -> Run:
+        _attend(self._plain, "native")
+        return self._measure(
+            self._plain,
+            self._own,
+            lambda path: bare.clip(self._plain, self.engine.recipe, self.shot, path),
         )
 
-    return _measure(clip, meter, steps, device)
+    def ours(self) -> Run:
+        _attend(self._own, self.engine.recipe.levers.attention or "native")
+        return self._measure(self._own, self._plain, self._render)
+
+    @contextmanager
+    def smallest(self) -> Iterator[None]:
+        """Within it clips are so small that the device waits for the host at every step."""
+        own, self.engine.recipe = self.engine.recipe, small(self.engine.recipe)
+        try:
+            yield
+        finally:
+            self.engine.recipe = own
+
+    def _render(self, path: Path) -> None:
+        plan = self.engine.plan(self.shot, None)
+        made = self.engine.render(self.shot, plan, None, Silent(), path.parent)
+        size: Mapping[str, int] = {
+            "width": plan.width,
+            "height": plan.height,
+            "fps": plan.fps,
+            "count": plan.frames,
+        }
+        write_video(made.frames, path, audio=made.audio, **size)
+
+    def _measure(self, side: Any, other: Any, clip: Callable[[Path], None]) -> Run:
+        meter = self._meters[id(side)]
+        meter.reset()
+        _wait(self._device)
+        if self._device != "cpu":
+            torch.cuda.reset_peak_memory_stats(self._device)
+        started = time.perf_counter()
+        clip(self._folder / "clip.mp4")
+        _wait(self._device)
+        whole = time.perf_counter() - started
+        peak = 0
+        if self._device != "cpu":
+            mine, others = storages(side), storages(other)
+            alone = sum(size for place, size in others.items() if place not in mine)
+            peak = torch.cuda.max_memory_allocated(self._device) - alone
+        return Run(meter.seconds() / self.engine.recipe.steps, whole, peak)
 
 
-def ours(engine: DiffusersEngine, meter: Meter, shot: Shot, device: str) -> Run:
-    """Through the engine and the house's encoder."""
-    plan, pipe = engine.plan(shot, None), engine.pipelines[0]
-    _attend(pipe, engine.recipe.levers.attention or "native")
+def measure(model: Model, pipe: Any, recipe: Recipe, device: str, levers: Levers, rounds: int) -> Measured:
+    """One variant beside plain diffusers, or why it cannot be had here."""
+    recipe = msgspec.structs.replace(recipe, levers=levers)
+    try:
+        with TemporaryDirectory(prefix="rushes-bench-") as folder:
+            pair = Pair(model, pipe, recipe, device, Path(folder))
+            in_turns(1, pair.plain, pair.ours)  # compiles, and warms what is warm in a service
+            pairs = [(plain, ours) for plain, ours in in_turns(rounds, pair.plain, pair.ours)]
+            with pair.smallest():
+                in_turns(1, pair.plain, pair.ours)
+                host = [
+                    (1000 * plain.step, 1000 * ours.step)
+                    for plain, ours in in_turns(rounds, pair.plain, pair.ours)
+                ]
+            pair.engine.unload()
+    except (RushesError, RuntimeError, ImportError) as error:  # torch's own out of memory among them
+        return Measured(levers, refused=f"{type(error).__name__}: {error}".splitlines()[0][:200])
+    finally:
+        _drop_hooks(pipe)
+        _attend(pipe, "native")
+        gc.collect()
+        torch.compiler.reset()
+        if device != "cpu":
+            torch.cuda.empty_cache()
+    return Measured(levers, pairs, host)
 
-    def clip(path: Path) -> None:
-        made = engine.render(shot, plan, None, Silent(), path.parent)
-        write_video(made.frames, path, width=plan.width, height=plan.height, fps=plan.fps, count=plan.frames)
 
-    return _measure(clip, meter, engine.recipe.steps, device)
+def _drop_hooks(pipe: Any) -> None:
+    """The meters of a pair that is over stay behind on the side that is used again."""
+    for model in transformers(pipe):
+        model._forward_pre_hooks.clear()
+        model._forward_hooks.clear()
 
 
 def _attend(pipe: Any, backend: str) -> None:
+    """The choice holds for the whole process, so each side makes it anew."""
     for model in transformers(pipe):
         model.set_attention_backend(backend)
-
-
-def _measure(clip: Callable[[Path], None], meter: Meter, steps: int, device: str) -> Run:
-    """Two clips in a row: figures of the second, and how long the device waited between them."""
-    with TemporaryDirectory(prefix="rushes-bench-") as folder:
-        clip(Path(folder) / "warm.mp4")
-        _wait(device)
-        if device != "cpu":
-            torch.cuda.reset_peak_memory_stats(device)
-        meter.reset()
-        started = time.perf_counter()
-        clip(Path(folder) / "clip.mp4")
-        _wait(device)
-        whole = time.perf_counter() - started
-    peak = torch.cuda.max_memory_allocated(device) if device != "cpu" else 0
-    denoising = meter.last - meter.first
-    return Run(denoising / steps, whole, 1000 * sum(meter.host) / steps, whole - denoising, peak)
 
 
 def _wait(device: str) -> None:
@@ -268,62 +303,139 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def compare(
-    name: str, shape: Shape, device: str, variants: list[str], rounds: int, steps: int, shot: Shot, tiny: bool
-) -> Iterator[tuple[str, ...]]:
-    """Rows of the table: plain and one variant after the other, each pair measured in turns."""
-    bare = build(shape, device)
-    bare.set_progress_bar_config(disable=True)
-    for variant in variants:
-        pipe = build(shape, device, bare.text_encoder)
-        meters = Meter(bare, device), Meter(pipe, device)
-        with TemporaryDirectory(prefix="rushes-bench-") as models:
-            engine = DiffusersEngine({"recipe": shape.recipe, "models": models, "device": device})
-            engine.recipe = msgspec.structs.replace(
-                small(engine.recipe) if tiny else engine.recipe, steps=steps, levers=VARIANTS[variant]
+class Budget:
+    """Seconds for the whole run; a part is begun only when it is expected to end within them."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def allows(self, seconds: float) -> bool:
+        return time.monotonic() + seconds < self._ends
+
+
+def run(
+    name: str,
+    model: Model,
+    device: str,
+    wanted: list[str],
+    *,
+    recipe: Recipe,
+    rounds: int,
+    budget: Budget,
+    folder: Path,
+) -> list[str]:
+    """Measure what is wanted of one model, keep each part at once, and return what the budget did not allow."""
+    kept = begin(folder, name, Circumstances.here(device, recipe))
+    started = time.monotonic()
+    pipe = model.make(device)
+    building = time.monotonic() - started
+    left: list[str] = []
+    clip = 0.0
+    for variant in (word for word in wanted if word != PRODUCT):
+        levers = VARIANTS[variant]
+        if not budget.allows(
+            2 * (rounds + 1) * clip + (COMPILING if levers.compile and device != "cpu" else 0)
+        ):
+            left.append(variant)
+            continue
+        kept.variants[variant] = measured = measure(model, pipe, recipe, device, levers, rounds)
+        kept.save(folder)
+        print(name, variant, measured.refused or f"{len(measured.pairs)} pairs", flush=True)
+        clip = max([clip, *(max(plain.whole, ours.whole) for plain, ours in measured.pairs)])
+    held = sum(storages(pipe).values())
+    del pipe  # both sides of the product build their own
+    gc.collect()
+    if PRODUCT in wanted:
+        queue = rounds + 1
+        if not budget.allows(2 * building + (2 * (rounds + 1) + queue) * clip + 20):
+            left.append(PRODUCT)
+        elif device != "cpu" and (free := _free(device)) < 2.4 * held:
+            print(f"{name}: the product needs the weights twice, {2.4 * held / GIB:.0f} GiB with room to work;"
+                  f" {free / GIB:.0f} GiB are free", flush=True)  # fmt: skip
+        else:
+            size, fps = recipe.clip.sizes["16:9"], recipe.clip.fps
+            kept.product = product.measure(
+                name, model, device, size, fps, recipe.steps, rounds=rounds, queue=queue
             )
-            engine.adopt(pipe)
-            pairs = [
-                (plain(bare, engine, meters[0], steps, shot, device), ours(engine, meters[1], shot, device))
-                for _ in range(rounds)
-            ]
-            engine.unload()
-        if variant == variants[0]:
-            yield _row(name, "plain diffusers", [pair[0] for pair in pairs], None)
-        yield _row(name, variant, [pair[1] for pair in pairs], median(b.whole / a.whole for a, b in pairs))
-        del pipe, engine
-        if device != "cpu":
-            torch.cuda.empty_cache()
+            kept.save(folder)
+            print(name, PRODUCT, f"{len(kept.product.pairs)} pairs", flush=True)
+    return left
 
 
-def small(recipe: Recipe) -> Recipe:
-    """The recipe for a tiny model and clip."""
-    clip = msgspec.structs.replace(recipe.clip, sizes={"16:9": (96, 64)}, fps=4, multiple=32)
-    memory = msgspec.structs.replace(recipe.memory, components={}, denoise=0.1, decode=0.1, decode_tiled=0.1)
-    return msgspec.structs.replace(recipe, clip=clip, memory=memory)
+def _free(device: str) -> int:
+    torch.cuda.empty_cache()
+    return int(torch.cuda.mem_get_info(device)[0])
 
 
-def _row(model: str, variant: str, runs: list[Run], over: float | None) -> tuple[str, ...]:
-    figures = [
-        median(getattr(run, name) for run in runs) for name in ("step", "whole", "peak", "host", "idle")
-    ]
-    step, whole, peak, host, idle = figures
+def table(all_kept: list[Kept]) -> str:
+    """One table of the levers and one of the product for each kind of circumstances."""
+    parts: list[str] = []
+    for at, of_one in _by_circumstances(all_kept):
+        days = sorted({kept.date for kept in of_one})
+        parts.append(
+            f"{at}, {' to '.join(dict.fromkeys((days[0], days[-1])))}. Random weights; medians; *over plain* and *over"
+            " bare* are medians of the ratios of pairs; *host* is the time of a step of the smallest clip, at which the"
+            " device waits for the host."
+        )
+        rows = [row for kept in of_one for row in _rows(kept)]
+        if rows:
+            parts.append(_markdown(HEADS, rows))
+        whole = [_product_row(kept) for kept in of_one if kept.product is not None]
+        if whole:
+            parts.append(_markdown(PRODUCT_HEADS, whole))
+        parts += [
+            f"{kept.model}, {variant}: could not be had ({one.refused})."
+            for kept in of_one
+            for variant, one in kept.variants.items()
+            if one.refused
+        ]
+    return "\n\n".join(parts)
+
+
+def _by_circumstances(all_kept: list[Kept]) -> list[tuple[str, list[Kept]]]:
+    """By device and versions; sizes and steps stand with the models."""
+    groups: dict[str, list[Kept]] = {}
+    for kept in all_kept:
+        at = kept.at
+        key = f"{at.device}, torch {at.torch}, diffusers {at.diffusers}, Python {at.python}"
+        groups.setdefault(key, []).append(kept)
+    return list(groups.items())
+
+
+def _rows(kept: Kept) -> Iterator[tuple[str, ...]]:
+    at = kept.at
+    model = f"{kept.model}, {at.size[0]}×{at.size[1]}, {at.frames} frames, {at.steps} steps"
+    measured = {name: one for name, one in kept.variants.items() if one.pairs}
+    plain = [pair[0] for one in measured.values() for pair in one.pairs]
+    if plain:
+        host = [pair[0] for one in measured.values() for pair in one.host]
+        yield model, "plain diffusers", *_figures(plain, host), ""
+    for name, one in measured.items():
+        over = median(ours.whole / bare.whole for bare, ours in one.pairs)
+        ours = [pair[1] for pair in one.pairs]
+        yield model, name, *_figures(ours, [pair[1] for pair in one.host]), f"{over:.3f}"
+
+
+def _figures(runs: list[Run], host: list[float]) -> tuple[str, ...]:
+    step, whole, peak = (median(getattr(run, name) for run in runs) for name in Run.__struct_fields__)
+    return f"{step:.3f}", f"{whole:.2f}", f"{peak / GIB:.1f}" if peak else "–", f"{median(host):.1f}"
+
+
+def _product_row(kept: Kept) -> tuple[str, ...]:
+    assert kept.product is not None
+    pairs, gaps = kept.product.pairs, kept.product.gaps
     return (
-        model, variant, f"{step:.3f}", f"{whole:.2f}", f"{peak / 2**30:.1f}", f"{host:.1f}", f"{idle:.2f}",
-        "" if over is None else f"{over:.3f}",
-    )  # fmt: skip
-
-
-def table(rows: list[tuple[str, ...]], device: str) -> str:
-    import diffusers
-
-    what = torch.cuda.get_device_name(device) if device != "cpu" else "CPU"
-    head = (
-        f"{what}, torch {torch.__version__}, diffusers {diffusers.__version__}, {datetime.now(UTC):%Y-%m-%d}."
-        " Random weights; medians; *over plain* is the median of the ratios of pairs."
+        kept.model,
+        f"{median(hand.wall for hand, _ in pairs):.2f}",
+        f"{median(whole.wall for _, whole in pairs):.2f}",
+        f"{median(whole.wall / hand.wall for hand, whole in pairs):.3f}",
+        f"{median(whole.wall - hand.wall for hand, whole in pairs):+.2f}",
+        f"{median(gaps):.2f}",
     )
-    lines = [HEADS, ("---",) * len(HEADS), *rows]
-    return head + "\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    return "\n".join("| " + " | ".join(line) + " |" for line in (heads, ("---",) * len(heads), *rows))
 
 
 def write(text: str, page: Path) -> None:
@@ -333,35 +445,73 @@ def write(text: str, page: Path) -> None:
     page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", "utf-8")
 
 
+def read_kept(folder: Path) -> list[Kept]:
+    return [Kept.read(path) for path in sorted(folder.glob("[!.]*.json"))]
+
+
 def main(words: list[str] | None = None) -> str:
-    parser = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "models", nargs="*", metavar="model", help=f"of {', '.join(MODELS)}; all when none is named"
     )
-    parser.add_argument("--variants", default=",".join(VARIANTS), help="of the engine, separated by commas")
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=6, help="of each clip: enough for the time of one")
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="on the CPU, to see that it runs; writes nothing")
-    parser.add_argument("--write", action="store_true", help=f"keep the table in {PAGE.name}")
+    parser.add_argument(
+        "--variants", default=",".join([*VARIANTS, PRODUCT]), help="separated by commas (%(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="pairs of each variant (%(default)s)")
+    parser.add_argument("--steps", type=int, default=4, help="of each clip (%(default)s)")
+    parser.add_argument("--size", type=_size, help="such as 832x480, instead of the recipe's own")
+    parser.add_argument("--budget", type=float, default=540, help="seconds for the whole run (%(default)s)")
+    parser.add_argument("--results", type=Path, default=KEPT, help="where figures are kept (%(default)s)")
+    parser.add_argument("--table", action="store_true", help="measure nothing, show what is kept")
+    parser.add_argument("--tiny", action="store_true", help="on the CPU, to see that it runs")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.name}")
     chosen = parser.parse_args(words)
-    if not chosen.tiny and not torch.cuda.is_available():
-        parser.error("there is no GPU here: nothing is measured, and the table stays as it is")
-    device = "cpu" if chosen.tiny else "cuda:0"
-    models = TINY if chosen.tiny else {name: MODELS[name] for name in chosen.models or MODELS}
-    shot = Shot(prompt=PROMPT, seconds=chosen.seconds, aspect_ratio="16:9", seed=1)
-    rows: list[tuple[str, ...]] = []
-    for name, shape in models.items():
-        for row in compare(
-            name, shape, device, chosen.variants.split(","), chosen.rounds, chosen.steps, shot, chosen.tiny
-        ):
-            print(*row, sep="  ", flush=True)
-            rows.append(row)
-    text = table(rows, device)
-    if chosen.write and not chosen.tiny:
+    offered, wanted = TINY if chosen.tiny else MODELS, chosen.variants.split(",")
+    if unknown := {*chosen.models} - {*offered} | {*wanted} - {*VARIANTS, PRODUCT}:
+        parser.error(
+            f"not known: {', '.join(sorted(unknown))}; models: {', '.join(offered)}; variants: {', '.join(VARIANTS)},"
+            f" {PRODUCT}"
+        )
+    if not chosen.table:
+        if not chosen.tiny and not torch.cuda.is_available():
+            parser.error("there is no GPU here: nothing is measured, and the table stays as it is")
+        _run_all(chosen, offered, wanted)
+    kept = read_kept(chosen.results)
+    text = table(kept)
+    print(text, flush=True)
+    if chosen.write:
+        if not kept or any(one.at.device == "CPU" for one in kept):
+            parser.error(
+                f"{chosen.results} holds nothing that was measured on a GPU alone: nothing is written"
+            )
         for page in (SECTION, PAGE):
             write(text, page)
     return text
+
+
+def _run_all(chosen: argparse.Namespace, offered: dict[str, Model], wanted: list[str]) -> None:
+    budget = Budget(chosen.budget)
+    for name in chosen.models or offered:
+        model = offered[name]
+        left = run(
+            name,
+            model,
+            "cpu" if chosen.tiny else "cuda:0",
+            wanted,
+            recipe=model.adjusted(chosen.size, steps=chosen.steps),
+            rounds=chosen.rounds,
+            budget=budget,
+            folder=chosen.results,
+        )
+        if left:
+            print(f"no time left for: python -m bench.gpu {name} --variants {','.join(left)}", flush=True)
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
 
 
 if __name__ == "__main__":

@@ -55,13 +55,30 @@ class Served(Process):
         """The first lines of a call with the key."""
         return f"{method} {path} HTTP/1.1\r\nauthorization: Bearer {self.key}"
 
-    def submit(self, prompt: str = "a boat on a lake at dawn", **payload: Any) -> str:
-        body = {"model": "kling-v2-6", "payload": {"prompt": prompt, **payload}}
+    def submit(
+        self, prompt: str = "a boat on a lake at dawn", model: str = "kling-v2-6", **payload: Any
+    ) -> str:
+        body = {"model": model, "payload": {"prompt": prompt, **payload}}
         answer = self.http.post(REQUESTS, json=body).raise_for_status()
         return str(answer.json()["request_id"])
 
     def record(self, request_id: str) -> dict[str, Any]:
         return dict(self.http.get(f"{REQUESTS}/{request_id}").raise_for_status().json())
+
+    def ended(self, request_id: str) -> dict[str, Any]:
+        """The record of a success, as soon as there is one. Raises `RuntimeError` for any other end."""
+        while True:
+            path = f"{REQUESTS}/{request_id}"
+            record = dict(self.http.get(path, params={"wait": "50"}).raise_for_status().json())
+            if record["status"] == "success":
+                return record
+            if record["status"] in ("failed", "cancelled"):
+                raise RuntimeError(f"{request_id} ended as {record['status']}: {record.get('error')}")
+
+    def cpu_of_all(self) -> float:
+        """Seconds of processor time of the server and all that it has started, as long as nobody of them ends."""
+        times = [process.cpu_times() for process in (self.own, *self.below())]
+        return float(sum(used.user + used.system for used in times))
 
     def below(self) -> list[psutil.Process]:
         return list(self.own.children(recursive=True))

@@ -16,8 +16,8 @@ from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
 from bench.figures import Figure, in_turns, middle
+from bench.silent import Silent
 from rushes.core.encoding import Encoding
-from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.base import FrameClip
@@ -110,21 +110,6 @@ def encode() -> list[Figure]:
     ]
 
 
-class Quiet:
-    """A control that nobody listens to."""
-
-    cancelled = False
-
-    def check(self) -> None:
-        return
-
-    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
-        return
-
-    def preview(self, picture: npt.NDArray[np.uint8]) -> None:
-        return
-
-
 SHOT = Shot(prompt="a boat on a lake at dawn, slow dolly in", seconds=5, seed=7)
 
 
@@ -144,7 +129,7 @@ def timed(act: Callable[[], object]) -> Took:
 def parts(engine: AnimaticEngine, folder: Path) -> None:
     """Render and encode, called directly."""
     plan = engine.plan(SHOT, None)
-    clip = engine.render(SHOT, plan, None, Quiet(), folder)
+    clip = engine.render(SHOT, plan, None, Silent(), folder)
     assert isinstance(clip, FrameClip)
     write_video(
         clip.frames,
@@ -159,12 +144,12 @@ def parts(engine: AnimaticEngine, folder: Path) -> None:
 
 
 def whole(engine: AnimaticEngine, folder: Path) -> None:
-    job.make(job.Job(name="bench.1", shot=SHOT, folder=str(folder)), engine, Quiet())
+    job.make(job.Job(name="bench.1", shot=SHOT, folder=str(folder)), engine, Silent())
 
 
 def whole_job() -> list[Figure]:
     engine = AnimaticEngine({"height": JOB_HEIGHT})
-    engine.load(Quiet())
+    engine.load(Silent())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts(engine, folder)

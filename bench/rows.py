@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench import animatic
-from bench.diffusing import overhead
+from bench.diffusing import diffusing
 from bench.figures import Figure
 from bench.line import claim, listing
 from bench.making import encode, whole_job
@@ -21,7 +21,7 @@ ROWS: dict[str, Callable[[], list[Figure]]] = {
     "claim": claim,
     "list": listing,
     "rest": resting,
-    "diffusers": overhead,
+    "diffusers": diffusing,
     "job": whole_job,
     "clips": animatic.clips,
     "photo": animatic.photo,

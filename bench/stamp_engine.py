@@ -5,7 +5,6 @@ Made an installed distribution of one folder by `installed`, as any third party'
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.plugged import plugged
 from rushes.core.shot import Shot
 from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Picture, Plan
 
@@ -55,22 +55,10 @@ class StampEngine:
 @contextmanager
 def installed(folder: Path) -> Iterator[Path]:
     """A cards folder that gives every request to this engine; `stamps` lies beside it."""
-    info = folder / "site" / "rushes_stamp_engine-1.0.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rushes-stamp-engine\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[rushes.engines]\nstamp = bench.stamp_engine:StampEngine\n")
     (folder / "stamps").mkdir()
     (folder / "cards").mkdir()
     (folder / "cards" / "stamp.toml").write_text(
         f'id = "kling-v2-6"\n[engine]\nname = "stamp"\nstamps = "{folder / "stamps"}"\n'
     )
-    before = os.environ.get("PYTHONPATH")
-    root = str(Path(__file__).parent.parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder / "site"), root, before]))
-    try:
+    with plugged(folder, "stamp", "bench.stamp_engine:StampEngine"):
         yield folder / "cards"
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
