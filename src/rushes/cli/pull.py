@@ -41,14 +41,13 @@ def pull(
         if verify:
             bad = repair(chosen, settings.models / chosen.name, hub, bar.tell)
             bar.close()
-            out().print(
-                f"{len(bad)} files were wrong and came again" if bad else "every byte is as published"
-            )
+            out().print(f"came again: {', '.join(file.local for file in bad)}" if bad else "every byte is as published")
             return
         _show_licence(chosen, accept_licence)
         for folder in fetch(chosen, settings.models, hub, bar.tell, update=update):
             bar.close()
             out().print(str(folder))
+    err().print(f"All of it is there. `rushes doctor --engine {recipe}` tries it on this machine.")
 
 
 def _show_licence(recipe: Recipe, accepted: bool) -> None:

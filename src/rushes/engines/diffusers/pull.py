@@ -306,7 +306,8 @@ def _check(answer: Any, repo: str) -> None:
         )
     if answer.status_code >= 400:
         raise SetupError(
-            f"the hub answers {answer.status_code} for {repo}", advice="Check repo and revision."
+            f"the hub answers {answer.status_code} for {answer.url}",
+            advice=f"Check the recipe's repo, {repo}, and its revision; a mirror named by HF_ENDPOINT must have both.",
         )
 
 
