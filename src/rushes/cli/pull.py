@@ -41,7 +41,11 @@ def pull(
         if verify:
             bad = repair(chosen, settings.models / chosen.name, hub, bar.tell)
             bar.close()
-            out().print(f"came again: {', '.join(file.local for file in bad)}" if bad else "every byte is as published")
+            out().print(
+                f"came again: {', '.join(file.local for file in bad)}"
+                if bad
+                else "every byte is as published"
+            )
             return
         _show_licence(chosen, accept_licence)
         for folder in fetch(chosen, settings.models, hub, bar.tell, update=update):
