@@ -23,13 +23,16 @@ PLACES = list(places())
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_place_is_drawn_and_moves_evenly(engine: AnimaticEngine, place: str) -> None:
-    clip = render(engine, Shot(prompt=f"{place}, dolly in", aspect_ratio="1:1", seed=3, cfg_scale=1.0))
+    """No frame jumps or flickers: the step between two frames is like the steps around it."""
+    clip = render(engine, Shot(prompt=f"{place}, orbit", aspect_ratio="1:1", seed=3, cfg_scale=1.0))
     assert clip.report.details["place"] == place
-    frames = [next(clip.frames)[:90].astype(int) for _ in range(7)]
+    frames = [next(clip.frames)[:90].astype(int) for _ in range(15)]
     assert frames[0].std() > 6
-    assert 22 < frames[0].mean() < 225
+    assert 18 < frames[0].mean() < 225
     steps = np.array([np.abs(a - b).mean() for a, b in pairwise(frames)])
-    assert steps.max() < 3 * np.median(steps) + 1
+    assert steps.min() > 0.1
+    around = np.array([np.median(steps[max(0, k - 3) : k + 4]) for k in range(len(steps))])
+    assert (steps / (around + 0.3)).max() < 1.8
 
 
 def test_the_tables_fit_together() -> None:

@@ -27,7 +27,8 @@ def lit_air(
 ) -> tuple[Air, float]:
     """The air, and the exposure that suits it."""
     row: dict[str, Any] = {**table("times")[time], **ground.get("air", {})}
-    sky: dict[str, Any] = table("weathers")[weather.name]
+    sheltered = bool(ground.get("sheltered"))
+    sky: dict[str, Any] = table("weathers")["clear" if sheltered else weather.name]
     grey = float(sky["grey"])
     dim = float(sky["sun"])
     if "sun" in unwanted:
@@ -84,12 +85,13 @@ def lit_air(
         * (0.15 if "fog" in unwanted else float(sky["fog"]))
         * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
-        moon=moon and flat < 0.2 and not {"moon", "night"} & unwanted,
+        moon=moon and grey < 0.5 and not {"moon", "night"} & unwanted,
         veil=0.0 if ground.get("boundless") else float(sky.get("veil", 0.0)),
         aurora=1.0 if "aurora" in brief.effects else 0.0,
     )
     # A dark sky needs the longer exposure the greyer it is.
     lift = 1 + (0.25 + 0.4 * float(row.get("lamps", 0.0))) * grey
+    lift *= float(row["daylight"]) if sheltered else 1.0
     return air, float(row["exposure"]) * lift * float(sky.get("exposure", 1.0))
 
 

@@ -139,7 +139,7 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, f
                 base = paint[c] if face == 0 else paint[3 + c] if face == 1 else paint[6 + c]
                 base += (paint[6 + c] - base) * skirt
                 base += (paint[15 + c] + (paint[18 + c] - paint[15 + c]) * border - base) * rug
-                value = base * tone * (paint[12 + c] + paint[9 + c] * fall * f4(0.45)) + shine * paint[
+                value = base * tone * (paint[12 + c] + paint[9 + c] * fall * f4(0.6)) + shine * paint[
                     9 + c
                 ] * (base + f4(0.08))
                 value += (light[j, i, c] - value) * through
@@ -192,8 +192,8 @@ class Room:
              *(float(v) for v in row.get("rug", (0, 0, -9, -9)))], np.float32
         )  # fmt: skip
         outside = np.asarray(light.sunlight) * 0.35 + np.asarray(light.ambient) * 0.6
-        lamps = np.asarray(colour(row["lamps"])) * (0.35 + 0.65 * dark)
-        inside = np.asarray(light.ambient) * 0.3 + lamps
+        lamps = np.asarray(colour(row["lamps"])) * (0.12 + 0.88 * dark)
+        inside = np.asarray(light.ambient) * 0.45 + lamps
         if row.get("beams"):
             outside = np.asarray(colour(row["spot"]))
             inside = lamps
