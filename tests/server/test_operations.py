@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from rushes.core.clock import Clock
 from rushes.core.errors import LedgerUnavailable, OutOfMemory
 from rushes.server.health import KEEP_SECONDS, Health
+from rushes.server.metrics import _Calls
 from rushes.wiring.serve import web_app
 from tests.server.site import GMI, Account, Site, open_site
 
@@ -192,3 +193,16 @@ def test_reasons_are_sentences_and_kept_for_a_moment() -> None:
     time[0] = KEEP_SECONDS
     assert health.look() == {"ledger": "ok"}
     assert asked == [2]
+
+
+def test_calls_are_counted_by_the_time_they_took() -> None:
+    calls = _Calls({"/x": "gmi"})
+    for seconds in (0.001, 0.3, 100.0):
+        calls.count("/x", "GET", 200, seconds)
+    count, time = calls.collect()
+    assert [(sample.labels, sample.value) for sample in count.samples] == [
+        ({"dialect": "gmi", "route": "/x", "method": "GET", "status": "200"}, 3)
+    ]
+    told = {sample.labels.get("le", sample.name): sample.value for sample in time.samples}
+    assert (told["0.001"], told["0.25"], told["0.5"], told["30.0"], told["+Inf"]) == (1, 1, 2, 2, 3)
+    assert (told["rushes_http_seconds_count"], told["rushes_http_seconds_sum"]) == (3, 100.301)

@@ -6,10 +6,12 @@ outlive them all; only what this process alone sees, its HTTP calls, is counted 
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from itertools import accumulate
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -43,40 +45,59 @@ class Metrics:
         dialects: Mapping[str, str],
         bounds: tuple[float, ...],
     ) -> None:
-        self._dialects = dialects
         self._registry = CollectorRegistry()
+        self._calls = _Calls(dialects)
         ProcessCollector(namespace="rushes", registry=self._registry)
         self._registry.register(_Ledger(look, storage, bounds))
-        self._calls = Counter(
-            "rushes_http_requests",
-            "HTTP calls answered by this process.",
-            ("dialect", "route", "method", "status"),
-            registry=self._registry,
-        )
-        self._seconds = Histogram(
-            "rushes_http_seconds",
-            "Seconds from a call's first byte to its answer's last; event streams and waiting answers last long.",
-            ("dialect", "route"),
-            buckets=HTTP_BUCKETS,
-            registry=self._registry,
-        )
+        self._registry.register(self._calls)
 
     def answered(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count one call. Paths that no route knows share one label: clients must not make series."""
+        """Count one call, on the event loop. Paths that no route knows share one label: clients must not make series."""
         route = getattr(scope.get("route"), "path", NO_ROUTE)
-        method = scope["method"] if route != NO_ROUTE else ""
-        count, time = self._series(route, method, status)
-        count.inc()
-        time.observe(seconds)
-
-    @cache  # noqa: B019 - as long-lived as the process, and as many as there are routes and statuses
-    def _series(self, route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-        dialect = self._dialects.get(route, HOUSE)
-        return self._calls.labels(dialect, route, method, str(status)), self._seconds.labels(dialect, route)
+        self._calls.count(route, scope["method"] if route != NO_ROUTE else "", status, seconds)
 
     def page(self) -> bytes:
         """The page; blocks while the ledger is read. Raises `LedgerUnavailable`."""
         return generate_latest(self._registry)
+
+
+class _Calls(Collector):
+    """The HTTP calls of this process. The library's own counters take a lock for each of a call's three numbers, which a
+    poll would feel; only the event loop writes here."""
+
+    def __init__(self, dialects: Mapping[str, str]) -> None:
+        self._dialects = dialects
+        self._counts: Counter[tuple[str, str, int]] = Counter()
+        # By route: the calls of each bucket, at last those beyond all, and the sum of their seconds.
+        self._times: dict[str, list[float]] = {}
+
+    def count(self, route: str, method: str, status: int, seconds: float) -> None:
+        self._counts[route, method, status] += 1
+        times = self._times.get(route)
+        if times is None:
+            times = self._times[route] = [0.0] * (len(HTTP_BUCKETS) + 2)
+        times[bisect_left(HTTP_BUCKETS, seconds)] += 1
+        times[-1] += seconds
+
+    def collect(self) -> Iterator[Metric]:
+        calls = CounterMetricFamily(
+            "rushes_http_requests",
+            "HTTP calls answered by this process.",
+            labels=("dialect", "route", "method", "status"),
+        )
+        for (route, method, status), count in sorted(self._counts.copy().items()):
+            calls.add_metric((self._dialects.get(route, HOUSE), route, method, str(status)), count)
+        yield calls
+        seconds = HistogramMetricFamily(
+            "rushes_http_seconds",
+            "Seconds from a call's first byte to its answer's last; event streams and waiting answers last long.",
+            labels=("dialect", "route"),
+        )
+        for route, times in sorted(self._times.copy().items()):
+            *counts, total = times
+            buckets = list(zip((*map(str, HTTP_BUCKETS), "+Inf"), accumulate(counts), strict=True))
+            seconds.add_metric((self._dialects.get(route, HOUSE), route), buckets, total)
+        yield seconds
 
 
 class _Ledger(Collector):
