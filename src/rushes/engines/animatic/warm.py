@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from rushes.core.request import Phase
@@ -57,15 +58,19 @@ class Unheard:
 
 
 def everything() -> Iterator[str]:
-    """Prompts that together draw every layer of every place, and every kind of body."""
-    yield from NEEDED
+    """Prompts that together draw every layer of every place, and every kind of body; what most clips need comes first,
+    but not what a studio that was started at the same moment compiles first."""
+    uses = Counter(layer for row in places().values() for layer in row["layers"])
     seen: set[str] = set()
-    for name, row in places().items():
+    for name, row in sorted(
+        places().items(), key=lambda place: -min(uses[layer] for layer in place[1]["layers"])
+    ):
         if not seen.issuperset(row["layers"]):
             seen.update(row["layers"])
             yield f"{name} in the rain"
     rigs = {row["rig"]: name for name, row in table("subjects").items()}
     yield from rigs.values()
+    yield from NEEDED
 
 
 def warm_up(control: Control, prompts: Sequence[str] = NEEDED) -> None:

@@ -75,19 +75,38 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
             i1 = min(i4(columns), i4(np.ceil(x1)) + 1)
             kind, name, seen = items[q, 17], i4(items[q, 21]), items[q, 25]
             turn = items[q, 22]
+            # How far inside an edge grows by `right` with each column and by `down` with each row.
+            right = np.empty(4, np.float32)
+            down = np.empty(4, np.float32)
+            edges = 0
+            at = np.empty(4, np.int32)
+            for e in range(4):
+                n = (e + 1) % 4
+                ex = items[q, n] - items[q, e]
+                ey = items[q, 4 + n] - items[q, 4 + e]
+                length = np.sqrt(ex * ex + ey * ey)
+                if length >= f4(1e-3):
+                    right[edges] = -turn * ey / length
+                    down[edges] = turn * ex / length
+                    at[edges] = e
+                    edges += 1
             for j in range(j0, j1):
                 y = f4(j) + f4(0.5)
-                for i in range(i0, i1):
+                # Only the columns that lie inside all edges are looked at.
+                left, end_column = f4(i0), f4(i1)
+                for k in range(edges):
+                    reach = down[k] * (y - items[q, 4 + at[k]]) + f4(1)
+                    if right[k] > f4(1e-6):
+                        left = max(left, items[q, at[k]] - reach / right[k] - f4(1))
+                    elif right[k] < f4(-1e-6):
+                        end_column = min(end_column, items[q, at[k]] - reach / right[k] + f4(1))
+                    elif reach <= f4(0):
+                        end_column = f4(0)
+                for i in range(i4(left), i4(end_column)):
                     x = f4(i) + f4(0.5)
                     cover = f4(1)
-                    for e in range(4):
-                        n = (e + 1) % 4
-                        ex = items[q, n] - items[q, e]
-                        ey = items[q, 4 + n] - items[q, 4 + e]
-                        length = np.sqrt(ex * ex + ey * ey)
-                        if length < f4(1e-3):
-                            continue
-                        inside = turn * (ex * (y - items[q, 4 + e]) - ey * (x - items[q, e])) / length
+                    for k in range(edges):
+                        inside = right[k] * (x - items[q, at[k]]) + down[k] * (y - items[q, 4 + at[k]])
                         cover = min(cover, inside + f4(1))
                     if cover <= f4(0):
                         continue

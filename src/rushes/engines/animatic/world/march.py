@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
-from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap
+from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap, wave
 from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
@@ -212,12 +212,16 @@ def walk_land(
                 middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
                 close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
                 detail = f4(0)
+                coarse = f4(0)
+                fine = f4(0)
                 per_metre = focal / d
                 if joined or horizon + (view[1] - ground - relief * middle) * per_metre < free:
                     if middle > f4(0):
-                        detail = tap(grain, u * f4(1.9), v * f4(1.9)) * middle
+                        coarse = tap(grain, u * f4(1.9), v * f4(1.9))
+                        detail = coarse * middle
                     if close > f4(0):
-                        detail += tap(grain, u * f4(9.7), v * f4(9.7)) * close * f4(0.55)
+                        fine = tap(grain, u * f4(9.7), v * f4(9.7))
+                        detail += fine * close * f4(0.55)
                 ground += detail * bumpy * middle
                 detail *= texture
                 top = horizon + (view[1] - (f4(0) if water else ground)) * per_metre
@@ -226,8 +230,6 @@ def walk_land(
                         joined = False
                     else:
                         mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
-                        cx = _mirror(i4(np.floor(u * f4(0.25))), m)
-                        cy = _mirror(i4(np.floor(v * f4(0.25))), m)
                         direct = (
                             lit[ay, ax, 0] * w00
                             + lit[ay, bx, 0] * w01
@@ -253,6 +255,8 @@ def walk_land(
                             + lit[by, bx, 3] * w11
                         )
                         if mix > f4(0):
+                            cx = _mirror(i4(np.floor(u * f4(0.25))), m)
+                            cy = _mirror(i4(np.floor(v * f4(0.25))), m)
                             direct += (far[cy, cx, 0] - direct) * mix
                             sky += (far[cy, cx, 1] - sky) * mix
                             snow += (far[cy, cx, 2] - snow) * mix
@@ -265,14 +269,14 @@ def walk_land(
                             ahead = tap(
                                 grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5)
                             )
-                            tilt = tap(grain, u * f4(1.9), v * f4(1.9)) - ahead
+                            tilt = coarse - ahead
                             if close > f4(0):
                                 ahead = tap(
                                     grain,
                                     u * f4(9.7) + paint[18] * f4(1.5),
                                     v * f4(9.7) + paint[20] * f4(1.5),
                                 )
-                                tilt += (tap(grain, u * f4(9.7), v * f4(9.7)) - ahead) * close
+                                tilt += (fine - ahead) * close
                             direct *= clamp(
                                 f4(1) + tilt * f4(1.6) * texture * middle * (f4(1) - snow * f4(0.5)),
                                 f4(0.3),
@@ -294,7 +298,7 @@ def walk_land(
                         b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
                         if surf > f4(0) and ground < f4(1.4):
                             # Wet where waves reach, and their foam, which comes and goes.
-                            wash = f4(0.32) + f4(0.2) * np.sin(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
+                            wash = f4(0.32) + f4(0.2) * wave(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
                             damp = clamp(f4(1.4) - ground, f4(0), f4(1)) * f4(0.4) * surf
                             foam = clamp(f4(1.1) - abs(ground - wash) * f4(6) + detail, f4(0), f4(1))
                             foam = max(foam, clamp((wash - ground) * f4(2), f4(0), f4(0.45))) * surf

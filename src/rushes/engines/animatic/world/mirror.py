@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.world.mathx import wave
 from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -33,7 +34,7 @@ def _mirror(light: Plane, view: Plane, rough: float, t: float) -> None:
             px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
             x = view[0] + (px * view[COS] + view[SIN]) * d
             z = view[2] + (view[COS] - px * view[SIN]) * d
-            sway = np.sin(x * f4(0.31) + z * f4(0.83) + f4(t) * f4(1.5)) + f4(0.6) * np.sin(
+            sway = wave(x * f4(0.31) + z * f4(0.83) + f4(t) * f4(1.5)) + f4(0.6) * wave(
                 z * f4(2.1) - x * f4(0.7) - f4(t) * f4(2.3)
             )
             m = i4(horizon - below * (f4(1) + f4(0.34) * sway * shown))

@@ -1,0 +1,57 @@
+"""Small parts of the kernels, each against what it stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rushes.engines.animatic.world.march import BLOCK
+from rushes.engines.animatic.world.mathx import triangle, wave
+from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
+from rushes.engines.animatic.world.terrain import _ceiling
+
+
+def test_the_wave_is_a_sine() -> None:
+    x = np.linspace(-300, 300, 4001, dtype=np.float32)
+    assert np.abs(np.array([wave(value) for value in x]) - np.sin(x)).max() < 2e-3
+
+
+def test_dither_is_even_and_centred() -> None:
+    noise = np.array([triangle(i, j, 5) for i in range(80) for j in range(80)])
+    assert -1 <= noise.min() < -0.9
+    assert 0.9 < noise.max() < 1
+    assert abs(noise.mean()) < 0.02
+    # Two even numbers added: a variance of a sixth.
+    assert noise.var() == pytest.approx(1 / 6, rel=0.05)
+
+
+@pytest.mark.parametrize("columns", [STRIP, STRIP * 3 - 1, STRIP * 2 + 1])
+def test_strips_cover_the_picture_once_and_bring_it_back(columns: int) -> None:
+    light = np.random.default_rng(1).random((5, columns, 4)).astype(np.float32)
+    before = light.copy()
+    strips = -(-columns // STRIP)
+    order = [dealt(turn, strips) for turn in range(strips)]
+    assert sorted(order) == list(range(strips))
+    for number in order:
+        strip = np.zeros((STRIP, 5, 4), np.float32)
+        lift(light, number * STRIP, strip)
+        wide = min(STRIP, columns - number * STRIP)
+        assert (strip[:wide] == before[:, number * STRIP :][:, :STRIP].transpose(1, 0, 2)).all()
+        strip[:wide] += 1
+        lay(strip, number * STRIP, light)
+    assert (light == before + 1).all()
+
+
+def test_no_land_between_texels_is_above_its_block_s_ceiling() -> None:
+    rng = np.random.default_rng(2)
+    n = BLOCK * 4
+    heights = rng.random((n, n)).astype(np.float32)
+    ceiling = _ceiling(heights)
+    assert ceiling.shape == (4, 4)
+    x, y = rng.random((2, 3000)) * (n - 1)
+    i, j = x.astype(int), y.astype(int)
+    u, v = x - i, y - j
+    near = np.minimum(i + 1, n - 1), np.minimum(j + 1, n - 1)
+    land = (heights[j, i] * (1 - u) + heights[j, near[0]] * u) * (1 - v)
+    land += (heights[near[1], i] * (1 - u) + heights[near[1], near[0]] * u) * v
+    assert (land <= ceiling[j // BLOCK, i // BLOCK] + 1e-6).all()
