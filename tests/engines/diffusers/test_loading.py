@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from rushes.core.errors import OutOfMemory, SetupError
+from rushes.core.errors import Cancelled, OutOfMemory, SetupError
 from rushes.engines.contract import Recorder
 from rushes.engines.diffusers import DiffusersEngine, loading, machine
 from rushes.engines.diffusers.placement import LADDER
@@ -317,45 +318,24 @@ def test_an_attention_kernel_that_is_not_there_is_refused(studio: Studio) -> Non
 
 # -- giving back ---------------------------------------------------------------------------------------------------------
 
-_LOAD_AND_UNLOAD = """
-import gc, json, sys, psutil, torch
-from pathlib import Path
-from rushes.core.errors import Cancelled
-from rushes.core.shot import Shot
-from rushes.engines.base import make_engine
-from rushes.engines.contract import Recorder
 
-def resident():
+def resident() -> int:
     gc.collect()
     return psutil.Process().memory_info().rss
 
-def cycle():
-    engine = make_engine("diffusers", json.loads(sys.argv[1]))
-    engine.load(Recorder())
-    # ballast on the transformer, so that a pinned model shows against the noise of the allocator
-    engine._loaded.text.transformer.register_buffer("ballast", torch.ones(60_000_000))
-    shot = Shot(prompt="x", aspect_ratio="16:9")
-    try:
-        engine.render(shot, engine.plan(shot, None), None, Recorder(patience=3), Path())
-    except Cancelled:
-        pass
-    loaded = resident()
-    engine.unload()
-    return loaded, resident()
-
-print(json.dumps(cycle()))
-"""
-
 
 def test_unloading_gives_the_memory_back_even_after_a_cancel(studio: Studio) -> None:
-    answer = subprocess.run(
-        [sys.executable, "-c", _LOAD_AND_UNLOAD, json.dumps(studio.options("wan21"))],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    loaded, after = json.loads(answer.stdout.splitlines()[-1])
-    assert loaded - after > 200e6, "240 MB of ballast lay on the model"
+    engine, stopped = studio.loaded("wan21"), False
+    # ballast on the transformer, so that a pinned model shows against the noise of the allocator
+    pipe_of(engine).transformer.register_buffer("ballast", torch.ones(60_000_000))
+    try:
+        frames(engine, control=Recorder(patience=3))
+    except Cancelled:  # not by pytest, which would keep the traceback
+        stopped = True
+    loaded = resident()
+    engine.unload()
+    assert stopped
+    assert loaded - resident() > 200e6, "240 MB of ballast lay on the model"
 
 
 def test_the_recipes_that_ship_name_pipelines_that_diffusers_has() -> None:
