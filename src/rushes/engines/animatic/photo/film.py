@@ -42,7 +42,7 @@ OPEN = frozenset({"sea", "coast", "beach"})
 """Places with water, and those whose waves are long."""
 FINE = 180
 """Nodes that the grid of what flows has at least, as far as there are pixels."""
-FOG, HAZE = 0.5, 0.22
+FOG, HAZE = 0.5, 0.16
 """Of the picture, what fog takes half-way; and what the haze of rain or snow does."""
 GENTLE = 0.7
 """Strength of a move without a sure foreground."""
