@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from rushes.core.card import EngineChoice
 from rushes.worker import preparing
@@ -35,10 +36,20 @@ class Ready(Slow):
         return ()
 
 
+class Broken(Slow):
+    def preparation(self) -> tuple[str, ...]:
+        return ("-c", "raise SystemExit('no compiler')")
+
+
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "told"
-    engines: dict[str, Any] = {"slow": Slow(path), "ready": Ready(path), "plain": object()}
+    engines: dict[str, Any] = {
+        "slow": Slow(path),
+        "ready": Ready(path),
+        "broken": Broken(path),
+        "plain": object(),
+    }
     monkeypatch.setattr(preparing, "make_engine", lambda name, options: engines[name])
     monkeypatch.setenv("RUSHES_API_KEY", "not for engines")
     return path
@@ -66,3 +77,13 @@ def test_nothing_is_started_where_nothing_is_to_be_done(told: Path) -> None:
     Preparations([EngineChoice("ready", {}), EngineChoice("plain", {})]).stop()
     assert children() == before
     assert not told.exists()
+
+
+def test_a_preparation_that_fails_is_told(told: Path) -> None:
+    with capture_logs() as logs:
+        preparations = Preparations([EngineChoice("broken", {})])
+        eventually(lambda: any(line["event"] == "engine not prepared" for line in logs), "failure told")
+        preparations.stop()
+    (line,) = (line for line in logs if line["event"] == "engine not prepared")
+    assert line["engine"] == "slow"
+    assert line["said"] == "no compiler"

@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 LAST = 19
 """The niceness that gets only what nobody else wants."""
+SAID = 2000
+"""Bytes of a failed preparation's last words that are logged."""
 
 
 class Preparations:
@@ -47,12 +49,21 @@ def _start(engine: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
         [sys.executable, "-P", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env={name: value for name, value in os.environ.items() if not name.startswith("RUSHES_")},
         start_new_session=True,
     )
     with suppress(psutil.Error):  # it is done already, or the machine does not let us
         psutil.Process(process.pid).nice(LAST)
-    threading.Thread(target=process.wait, name="preparing", daemon=True).start()  # no zombie is left
+    threading.Thread(target=_follow, args=(engine, process), name="preparing", daemon=True).start()
     log.info("engine being prepared", engine=engine, process=process.pid)
     return process
+
+
+def _follow(engine: str, process: subprocess.Popen[bytes]) -> None:
+    """Leave no zombie, and tell of a preparation that failed; the engine's studio will do, or fail at, the same."""
+    assert process.stderr is not None
+    with process.stderr as stream:
+        said = stream.read()
+    if process.wait() > 0:
+        log.warning("engine not prepared", engine=engine, said=said[-SAID:].decode(errors="replace").strip())

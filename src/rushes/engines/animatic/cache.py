@@ -7,12 +7,14 @@ it, wins, and nothing is removed there. This file imports nothing heavy: servers
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -89,6 +91,15 @@ def complete() -> bool:
         return Path(_mark().read_text()).is_dir()
     except OSError:
         return False
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Wait until no other process of this user compiles ahead of time."""
+    shelf().mkdir(parents=True, exist_ok=True)
+    with (shelf() / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def mark_complete(folder: Path) -> None:

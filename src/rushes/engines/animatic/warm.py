@@ -89,18 +89,18 @@ def main() -> None:
     """Compile what is not yet compiled. Ends at once when its standard input does: then its parent is gone."""
 
     def follow() -> None:
-        os.read(
-            0, 1
-        )  # not through `sys.stdin`, whose lock this thread would take into the end of the process
+        # Not through `sys.stdin`, whose lock this thread would take into the end of the process.
+        os.read(0, 1)
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    if cache.complete():
-        return
-    from rushes.engines.animatic.runtime import FOLDER
+    with cache.alone():
+        if cache.complete():
+            return
+        from rushes.engines.animatic.runtime import FOLDER
 
-    warm_up(Unheard(), list(everything()))
-    cache.mark_complete(FOLDER)
+        warm_up(Unheard(), list(everything()))
+        cache.mark_complete(FOLDER)
 
 
 if __name__ == "__main__":
