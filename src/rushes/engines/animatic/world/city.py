@@ -340,7 +340,8 @@ class City:
             row.get("spread", 2.2)
         )
         blocks = np.arange(GRID)
-        heights[:, blocks % 3 == 0] = 0
+        if row.get("street", True):
+            heights[:, blocks % 3 == 0] = 0
         heights[blocks % 6 == 3, :] = 0
         heights[draw < float(row.get("gaps", 0.0))] = 0
         clear = int(float(row.get("clear", 0.0)) / CELL)

@@ -125,28 +125,29 @@ def _shelf(rng: Random, paint: Plane, extra: Plane) -> Faces:
 
 
 def _picture(rng: Random, paint: Plane, extra: Plane) -> Faces:
-    """A framed landscape: sky, hills and a pale sun, painted in bands."""
+    """A framed landscape: a pale sky over three ranges of hills. Nothing lies on anything else, so the order in which its
+    parts are drawn does not matter."""
     faces = Faces()
-    w, h = 0.55, 0.4
-    faces.add([(-w, -h, 0), (w, -h, 0), (w, h, 0), (-w, h, 0)], PLAIN, paint, 0)
-    w, h = w - 0.035, h - 0.035
-    faces.add(
-        [(-w, -h, -0.01), (w, -h, -0.01), (w, h, -0.01), (-w, h, -0.01)],
-        PLAIN,
-        np.array([0.75, 0.72, 0.65]),
-        0,
-    )
-    w, h = w - 0.06, h - 0.06
+    edges = ((0.55, 0.4), (0.515, 0.365), (0.455, 0.305))
+    for (w, h), (v, g), tone in zip(edges, edges[1:], (paint, np.array([0.75, 0.72, 0.65])), strict=False):
+        for y in (-1, 1):
+            faces.add([(-w, y * h, 0), (w, y * h, 0), (v, y * g, 0), (-v, y * g, 0)], PLAIN, tone, 0)
+            faces.add([(y * w, -h, 0), (y * w, h, 0), (y * v, g, 0), (y * v, -g, 0)], PLAIN, tone, 0)
+    w, h = edges[-1]
     sky = np.array([0.5, 0.6, 0.66])
-    faces.add([(-w, -h, -0.02), (w, -h, -0.02), (w, h, -0.02), (-w, h, -0.02)], PLAIN, sky, 0)
-    level = 0.15 * h
-    for depth in range(3):
-        a, b, c = level + h * rng.uniform(-0.2, 0.2, 3)
-        tone = sky * (0.75 - 0.22 * depth) + extra * (0.1 + 0.25 * depth)
-        z = -0.03 - 0.01 * depth
-        faces.add([(-w, -h, z), (0.0, -h, z), (0.0, b, z), (-w, a, z)], PLAIN, tone, 0)
-        faces.add([(0.0, -h, z), (w, -h, z), (w, c, z), (0.0, b, z)], PLAIN, tone, 0)
-        level -= 0.42 * h
+    above = np.full(3, h)
+    for depth, level in enumerate((0.2, -0.2, -0.6, -1.0)):
+        below = level * h + (h * rng.uniform(-0.16, 0.16, 3) if depth < 3 else 0.0) + np.zeros(3)
+        tone = sky * (1 - 0.26 * depth) + extra * 0.2 * depth
+        for k in range(2):
+            x, z = (k - 1) * w, k * w
+            faces.add(
+                [(x, below[k], 0), (z, below[k + 1], 0), (z, above[k + 1], 0), (x, above[k], 0)],
+                PLAIN,
+                tone,
+                0,
+            )
+        above = below
     return faces
 
 

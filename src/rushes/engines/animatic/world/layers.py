@@ -60,7 +60,7 @@ def _plants(
     if scene.weather.snow:
         tint = colour("#dfe5ee")
         # What is low lies under the snow.
-        rows = [{**row, "count": int(row["count"] * 0.12)} if row["height"] < 0.8 else row for row in rows]
+        rows = [{**row, "count": int(row["count"] * 0.15)} if row["height"] < 2 else row for row in rows]
     return Plants(kinds_of(rows, tint), terrain, start, scene.air, scene.weather.wind, scene.seed)
 
 
