@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,9 +107,10 @@ def serve(folder: Path, **settings: object) -> Iterator[Served]:
         if not line.startswith("Rushes listens on "):
             raise RuntimeError(f"the house did not start: {(folder / 'serve.log').read_text()[-2000:]}")
         key = (folder / "data" / "key").read_text().strip()
-        yield Served(
-            process, int(line.split()[3].rpartition(":")[2].rstrip("/")), key, folder / "data", ready
-        )
+        port = int(line.split()[3].rpartition(":")[2].rstrip("/"))
+        house = Served(process, port, key, folder / "data", ready)
+        with closing(house.http):
+            yield house
     finally:
         _end(process)
 
