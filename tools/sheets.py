@@ -219,19 +219,19 @@ def kept(folder: Path, cell: Cell, height: int) -> Path:
     return folder / f"{name}.png"
 
 
-def index(folder: Path, done: Sequence[Sheet], total: int) -> None:
-    """Write `index.html`: every finished sheet with its name, grouped by its first word."""
-    groups: dict[str, list[Sheet]] = {}
-    for sheet in done:
-        groups.setdefault(sheet.name.split("-")[0], []).append(sheet)
+def index(folder: Path, done: int, total: int) -> None:
+    """Write `index.html`: every sheet that lies in the folder, grouped by the first word of its name."""
+    groups: dict[str, list[str]] = {}
+    for name in sorted(path.stem for path in folder.glob("*.png")):
+        groups.setdefault(name.split("-")[0], []).append(name)
     links = " ".join(f'<a href="#{html.escape(g)}">{html.escape(g)}</a>' for g in groups)
     body = "".join(
         f'<h2 id="{html.escape(group)}">{html.escape(group)}</h2>'
         + "".join(
-            f'<figure id="{html.escape(s.name)}"><figcaption>{html.escape(s.name)}</figcaption>'
-            f'<a href="{html.escape(s.name)}.png"><img loading="lazy" alt="{html.escape(s.name)}"'
-            f' src="{html.escape(s.name)}.png"></a></figure>'
-            for s in members
+            f'<figure id="{html.escape(name)}"><figcaption>{html.escape(name)}</figcaption>'
+            f'<a href="{html.escape(name)}.png"><img loading="lazy" alt="{html.escape(name)}"'
+            f' src="{html.escape(name)}.png"></a></figure>'
+            for name in members
         )
         for group, members in groups.items()
     )
@@ -239,7 +239,7 @@ def index(folder: Path, done: Sequence[Sheet], total: int) -> None:
         "<!doctype html><meta charset=utf-8><title>Contact sheets</title><style>body{font:14px system-ui;margin:2em;"
         "background:#181818;color:#ddd}a{color:#9cf}img{max-width:100%}figure{margin:1em 0}"
         "nav{position:sticky;top:0;background:#181818;padding:.5em 0}</style>"
-        f"<h1>Contact sheets</h1><p>{len(done)} of {total} sheets.</p><nav>{links}</nav>{body}\n",
+        f"<h1>Contact sheets</h1><p>{done} of {total} sheets of the last run.</p><nav>{links}</nav>{body}\n",
         encoding="utf-8",
     )
 
@@ -284,7 +284,7 @@ def main() -> None:
             rows.append(images)
         cv2.imwrite(str(options.out / f"{sheet.name}.png"), pasted(rows))
         done.append(sheet)
-        index(options.out, done, len(todo))
+        index(options.out, len(done), len(todo))
         rest = (time.monotonic() - started) / max(drawn, 1) * (left - drawn)
         print(
             f"[{len(done)}/{len(todo)}] {options.out / sheet.name}.png, about {rest / 60:.0f} min left",
