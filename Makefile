@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 DATA   ?= ./rushes-data
 WORKERS ?= 2
 TORCH  := torch==2.13.0
+TORCHAO := torchao==0.18.0
 # Releases of the last days are left alone: mirrors may not have them yet, and a bad one is mostly withdrawn by then.
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --exclude-newer "4 days" --no-header pyproject.toml
 
@@ -26,9 +27,11 @@ $(VENV)/.installed: $(VENV)/.python requirements.lock pyproject.toml
 	@touch $@
 
 # torch goes first and alone: asked for by another package, pip would take its newest build and gigabytes of CUDA.
+# torchao lies aside, for one test: where diffusers finds it, it imports it in every process.
 $(VENV)/.tested: $(VENV)/.installed requirements-test.lock requirements-diffusers.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c requirements-diffusers.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-diffusers.lock -r requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/torchao $(TORCHAO)
 	@touch $@
 
 install: $(VENV)/.installed  ## make the virtual environment and install from the lock
