@@ -134,6 +134,45 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, f
                     * smooth((box[6] - ray_y) * f4(3) + f4(0.5))
                 )
                 shine = patch * f4(0.55) * tone + inside * box[9] * (f4(0.6) + f4(0.4) * vein) * (f4(1) - rug)
+            # Beams from above, each a cone of lit dust that sways slowly; every other one behind a gel.
+            air_w, air_a, air_b, pool_w, pool_a, pool_b = f4(0), f4(0), f4(0), f4(0), f4(0), f4(0)
+            if box[10] > f4(0):
+                for beam in range(6):
+                    hung = (f4(beam) - f4(2.5)) * half * f4(0.36)
+                    aim = hung * f4(0.3) + f4(1.3) * np.sin(f4(t) * f4(0.5) + f4(beam) * f4(1.9))
+                    zb = deep * (f4(0.62) if beam % 2 == 0 else f4(0.8))
+                    s = (zb - view[2]) / max(rz, f4(0.05))
+                    bx = view[0] + rx * s
+                    by = view[1] + py * s
+                    down = clamp((high - by) / high, f4(0), f4(1.1))
+                    k = clamp(
+                        f4(1) - abs(bx - hung - (aim - hung) * down) / (f4(0.08) + f4(0.62) * down),
+                        f4(0),
+                        f4(1),
+                    )
+                    k *= clamp(by * f4(8) + f4(0.5), f4(0), f4(1))
+                    glow = f4(0)
+                    if k > f4(0):
+                        dust = f4(0.7) + f4(0.6) * tap(
+                            grain, bx * f4(30) + f4(t) * f4(4), by * f4(30) + f4(beam) * f4(70)
+                        )
+                        glow = k * k * (f4(1.1) - down * f4(0.8)) * dust * box[10] * f4(0.42)
+                    pool = f4(0)
+                    if face == 1:
+                        pool = (
+                            decay(((x - aim) * (x - aim) + (z - zb) * (z - zb) * f4(1.6)) * f4(1.3))
+                            * box[10]
+                            * f4(1.5)
+                        )
+                    if beam % 2 == 0:
+                        air_w += glow
+                        pool_w += pool
+                    elif beam == 3:
+                        air_b += glow
+                        pool_b += pool
+                    else:
+                        air_a += glow
+                        pool_a += pool
             fall = f4(1) / (f4(1) + f4(0.05) * (deep - z) * (deep - z))
             for c in range(3):
                 base = paint[c] if face == 0 else paint[3 + c] if face == 1 else paint[6 + c]
@@ -144,33 +183,14 @@ def _inside(light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, f
                 ] * (base + f4(0.08))
                 value += (light[j, i, c] - value) * through
                 if box[10] > f4(0):
-                    # Beams from above, each a cone of lit dust that sways slowly; every other one behind a gel.
                     if d == tz:
                         value += base * paint[9 + c] * decay(y * f4(0.9)) * f4(0.7) * tone
-                    for beam in range(6):
-                        hung = (f4(beam) - f4(2.5)) * half * f4(0.36)
-                        aim = hung * f4(0.3) + f4(1.3) * np.sin(f4(t) * f4(0.5) + f4(beam) * f4(1.9))
-                        zb = deep * (f4(0.62) if beam % 2 == 0 else f4(0.8))
-                        s = (zb - view[2]) / max(rz, f4(0.05))
-                        bx = view[0] + rx * s
-                        by = view[1] + py * s
-                        down = clamp((high - by) / high, f4(0), f4(1.1))
-                        axis = hung + (aim - hung) * down
-                        cone = f4(0.08) + f4(0.62) * down
-                        k = clamp(f4(1) - abs(bx - axis) / cone, f4(0), f4(1)) * clamp(
-                            by * f4(8) + f4(0.5), f4(0), f4(1)
-                        )
-                        dust = f4(0.7) + f4(0.6) * tap(
-                            grain, bx * f4(30) + f4(t) * f4(4), by * f4(30) + f4(beam) * f4(70)
-                        )
-                        tint = f4(1) if beam % 2 == 0 else paint[24 + c] if beam == 1 else paint[27 + c]
-                        if beam == 5:
-                            tint = paint[24 + c]
-                        lit = box[10] * paint[9 + c] * tint
-                        value += k * k * (f4(1.1) - down * f4(0.8)) * dust * lit * f4(0.42)
-                        if face == 1:
-                            pool = decay(((x - aim) * (x - aim) + (z - zb) * (z - zb) * f4(1.6)) * f4(1.3))
-                            value += pool * lit * (base + f4(0.05)) * f4(1.5)
+                    value += (air_w + air_a * paint[24 + c] + air_b * paint[27 + c]) * paint[9 + c]
+                    value += (
+                        (pool_w + pool_a * paint[24 + c] + pool_b * paint[27 + c])
+                        * paint[9 + c]
+                        * (base + f4(0.05))
+                    )
                 light[j, i, c] = value
             if through < f4(0.5):
                 light[j, i, 3] = d
