@@ -8,8 +8,8 @@ server calls them from a thread.
 from __future__ import annotations
 
 import hashlib
+import random
 import re
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -96,7 +96,7 @@ class Service:
         options: ServiceOptions,
         fixed_keys: Mapping[str, str],
         panel: Panel,
-        draw_seed: Callable[[], int] = lambda: secrets.randbelow(MAX_SEED + 1),
+        draw_seed: Callable[[], int] = lambda: random.randrange(MAX_SEED + 1),
     ) -> None:
         """`fixed_keys` maps SHA-256 digests of keys from the settings to their owners."""
         self._ledger = ledger

@@ -175,6 +175,20 @@ def test_own_changes_are_seen_at_once_if_drawing_is_cheap(takes: float, after: f
     assert glance.look()[0] == 2
 
 
+def test_one_of_those_who_ask_is_sent_to_draw() -> None:
+    hours = Hours()
+    glance = Glance(hours.draw, hours.monotonic, max_age=1.0)
+    glance.look()
+    hours.now += 5
+    assert [glance.at_hand() for _ in range(3)] == [None, (1, 5.0), (1, 5.0)]
+    assert glance.look() == (2, 0.0)
+    hours.now += 5
+    assert glance.at_hand() is None
+    # He who was sent did not come: after a while another is.
+    hours.now += 0.2
+    assert glance.at_hand() is None
+
+
 def test_while_one_draws_the_others_get_the_last_one() -> None:
     hours = Hours()
     begun, go_on = threading.Event(), threading.Event()

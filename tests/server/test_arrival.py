@@ -15,7 +15,7 @@ import uvicorn
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.server import ServerState
 
-from rushes.server.arrival import LONGEST_HEAD, SLOWEST, BoundedArrival
+from rushes.server.arrival import LONGEST_HEAD, MOST_HELD, SLOWEST, BoundedArrival
 from rushes.settings import Settings
 from rushes.wiring.serve import _config
 
@@ -51,6 +51,9 @@ class Loop:
     def call_later(self, delay: float, call: Callable[[], None]) -> Timer:
         return self.call_at(self.now + delay, call)
 
+    def call_soon(self, call: Callable[[], None]) -> Timer:
+        return self.call_at(self.now, call)
+
     def create_task(self, coroutine: Coroutine[Any, Any, None], **_: Any) -> Any:
         coroutine.close()
         return type("Task", (), {"add_done_callback": lambda *_: None})()
@@ -70,10 +73,12 @@ class Line:
 
     def __init__(self) -> None:
         self.said = b""
+        self.writes = 0
         self.closed = False
         self.reading = True
 
     def write(self, data: bytes) -> None:
+        self.writes += 1
         self.said += data
 
     def close(self) -> None:
@@ -215,6 +220,33 @@ def test_every_call_of_a_connection_has_its_own_time(caller: Caller) -> None:
 def test_a_head_without_end_is_431(caller: Caller) -> None:
     caller.sends(b"GET / HTTP/1.1\r\nX: " + b"y" * LONGEST_HEAD)
     assert (caller.line.closed, caller.told) == (True, 431)
+
+
+def test_what_is_written_in_one_turn_leaves_in_one_write(caller: Caller) -> None:
+    out = caller.protocol.transport
+    out.write(b"head ")
+    out.write(b"body ")
+    assert not caller.line.said
+    caller.loop.pass_time(0)
+    out.write(b"next")
+    out.close()
+    assert (caller.line.said, caller.line.writes) == (b"head body next", 2)
+    assert caller.line.closed
+
+
+def test_no_more_is_held_than_a_turn_should(caller: Caller) -> None:
+    out = caller.protocol.transport
+    out.write(bytes(MOST_HELD + 1))
+    assert caller.line.writes == 1
+    caller.loop.pass_time(0)
+    assert caller.line.writes == 1
+
+
+def test_nothing_is_written_to_a_line_that_is_closing(caller: Caller) -> None:
+    caller.protocol.transport.write(b"late")
+    caller.line.close()
+    caller.loop.pass_time(0)
+    assert not caller.line.said
 
 
 def test_nothing_is_left_of_a_line_that_is_gone(caller: Caller) -> None:

@@ -178,6 +178,10 @@ def _pools(workers: Iterable[Iterable[str]]) -> dict[str, _Pool]:
     return {card: pool for pool in made for card in pool.cards}
 
 
+SENT_SECONDS = 0.1
+"""How long somebody who was sent to draw may take to begin."""
+
+
 class Glance(Generic[T]):
     """Something that is costly to draw, shared by all threads, and drawn anew `max_age` seconds after it was done; later
     if it would take more than a fifth of the time.
@@ -193,6 +197,7 @@ class Glance(Generic[T]):
         self._lock = threading.Lock()
         self._drawn: tuple[T, float] | None = None
         self._due_at = self._cheap_at = 0.0
+        self._sent_at = -SENT_SECONDS
         self._changed = False
 
     def changed(self) -> None:
@@ -204,17 +209,21 @@ class Glance(Generic[T]):
         return self.at_hand() is not None
 
     def at_hand(self) -> tuple[T, float] | None:
-        """What `look` gives, where that takes no drawing of one's own."""
+        """What `look` gives, where that takes no drawing of one's own. When it is due, one of those who ask is sent to
+        draw, and the others get the last one meanwhile."""
         drawn, now = self._drawn, self._monotonic()
-        if drawn is None or (self._due(now) and not self._lock.locked()):
+        if drawn is None:
+            return None
+        if self._due(now) and not self._lock.locked() and now >= self._sent_at + SENT_SECONDS:
+            self._sent_at = now
             return None
         return drawn[0], now - drawn[1]
 
     def look(self) -> tuple[T, float]:
         """The drawing and its age in seconds. While one thread draws anew the others get the last one."""
-        if (seen := self.at_hand()) is not None:
-            return seen
-        if self._lock.acquire(blocking=self._drawn is None):
+        if (self._drawn is None or self._due(self._monotonic())) and self._lock.acquire(
+            blocking=self._drawn is None
+        ):
             try:
                 if self._drawn is None or self._due(self._monotonic()):
                     self._redraw()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -18,6 +18,8 @@ LONGEST_HEAD = 64 * 1024
 SLOWEST = 16 * 1024
 """Bytes of a body in a second, of a line that is slow but alive."""
 NEVER = math.inf
+MOST_HELD = 64 * 1024
+"""Bytes that wait for the end of the loop's turn at most."""
 
 
 def _refusal(status: str, error: str) -> bytes:
@@ -32,6 +34,37 @@ _TOO_LARGE = _refusal(
 _TOO_SLOW = _refusal("408 Request Timeout", "the call did not arrive in time: send it in one go")
 
 
+class _InOne:
+    """A transport on which what is written in one turn of the loop leaves at its end. uvicorn writes head and body one by
+    one, and a write that wakes a waiting client costs a third of what it takes to make the answer: so it is woken once,
+    by the first of all answers of the turn."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held += data
+        if len(self._held) > MOST_HELD:
+            self._flush()
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            data, self._held = self._held, b""
+            if not self._transport.is_closing():
+                self._transport.write(data)
+
+
 class BoundedArrival(HttpToolsProtocol):
     """uvicorn's protocol, closed once so many bytes have come that were neither a whole head nor part of a body (heads,
     trailers and what else a parser keeps back), or once a call takes longer to arrive than it may."""
@@ -44,7 +77,7 @@ class BoundedArrival(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", _InOne(transport, self.loop)))
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:
