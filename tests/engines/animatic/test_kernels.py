@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from rushes.engines.animatic.world.march import BLOCK
-from rushes.engines.animatic.world.mathx import triangle, wave
+from rushes.engines.animatic.world.mathx import triangle, turn, wave
+from rushes.engines.animatic.world.nebula import SIDE, _shine
+from rushes.engines.animatic.world.planet import AIR, _sphere
+from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
 from rushes.engines.animatic.world.terrain import _ceiling
 
@@ -14,6 +17,39 @@ from rushes.engines.animatic.world.terrain import _ceiling
 def test_the_wave_is_a_sine() -> None:
     x = np.linspace(-300, 300, 4001, dtype=np.float32)
     assert np.abs(np.array([wave(value) for value in x]) - np.sin(x)).max() < 2e-3
+
+
+def test_a_turn_is_an_arc_tangent() -> None:
+    angle = np.linspace(-np.pi / 2, np.pi / 2, 2001)
+    found = [turn(x, max(z, 0.0)) for x, z in zip(np.sin(angle) * 0.7, np.cos(angle) * 0.7, strict=True)]
+    assert np.abs(np.array(found) - angle / (2 * np.pi)).max() < 2e-5
+
+
+def test_a_nebula_has_no_seam() -> None:
+    sheet = np.random.default_rng(4).random((SIDE, SIDE, 3)).astype(np.float32)
+    light = np.ones((6, 9, 4), np.float32)
+    _shine(light, sheet, np.float32(SIDE - 4.5), np.float32(SIDE - 2), np.float32(1))
+    wrapped = np.roll(sheet, (2, 5), axis=(0, 1))[:6, :10]
+    assert np.allclose(light[..., :3] - 1, (wrapped[:, :-1] + wrapped[:, 1:]) / 2, atol=1e-6)
+    assert (light[..., 3] == 1).all()
+
+
+def test_a_planet_is_round_and_has_air_on_its_bright_side() -> None:
+    light = np.zeros((60, 80, 4), np.float32)
+    light[..., 3] = FAR
+    skin = np.ones((16, 16, 4), np.float32)
+    sun, day, air = (np.array(v, np.float32) for v in ((1, 0, 0), (1, 1, 1), (0, 0, 1)))
+    _sphere(light, skin, np.array([40, 30, 20], np.float32), sun, day, air, np.float32(3))
+    j, i = np.mgrid[:60, :80] + 0.5
+    r = np.hypot(i - 40, j - 30) / 20
+    assert ((light[..., 3] < FAR) == (r < 1)).mean() > 0.995
+    assert not light[r > AIR + 0.1, :3].any()
+    rim = (r > 1.05) & (r < 1.1)
+    assert light[rim & (i > 50), 2].min() > 0.02
+    assert not light[rim & (i < 20), 2].any()
+    # Day to the right, lights of towns to the left.
+    assert light[30, 50, 2] > light[30, 50, 0] * 0.9
+    assert light[30, 30, 0] > 2 * light[30, 30, 2]
 
 
 def test_dither_is_even_and_centred() -> None:

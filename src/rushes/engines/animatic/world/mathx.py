@@ -38,6 +38,25 @@ def wave(x: float) -> Real:
 
 
 @inner
+def turn(x: float, z: float) -> Real:
+    """How far the direction (x, z), z ≥ 0, is turned from straight ahead to the right, in turns: ±¼; to 2e-5.
+
+    The arc tangent's polynomial of Abramowitz and Stegun, 4.4.49."""
+    side = abs(f4(x))
+    low = min(side, f4(z))
+    high = max(side, f4(z))
+    q = low / max(high, f4(1e-9))
+    p = q * q
+    angle = q * (
+        f4(0.9998660) + p * (f4(-0.3302995) + p * (f4(0.1801410) + p * (f4(-0.0851330) + p * f4(0.0208351))))
+    )
+    angle *= f4(0.15915494)
+    if side > f4(z):
+        angle = f4(0.25) - angle
+    return f4(angle if f4(x) > f4(0) else -angle)
+
+
+@inner
 def smooth(x: float) -> Real:
     """3x² - 2x³ on 0…1."""
     x = min(max(f4(x), f4(0)), f4(1))

@@ -1,6 +1,6 @@
 """Deep space behind everything: glowing gas in two colours, lanes of dust before it, and a band of countless faint stars.
 
-Painted once on a seamless sheet; a frame only looks it up, at half the size. The stars that twinkle are `Stars`.
+Painted once on a seamless sheet; a frame only looks it up. The stars that twinkle are `Stars`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.sky import cloud_tile
 from rushes.engines.animatic.world.view import Canvas, Pose
@@ -20,6 +20,28 @@ from rushes.engines.animatic.world.view import Canvas, Pose
 SIDE = 1024
 TEXELS = 620.0
 """Texels of the sheet per unit of tangent: a wide lens sees a little more than its whole side."""
+
+
+@kernel
+def _shine(light: Plane, sheet: Plane, left: float, top: float, step: float) -> None:
+    """Add `sheet` (SIDE, SIDE, 3) to `light`: its texel (left, top) to the first pixel, `step` texels between two."""
+    rows, columns, _ = light.shape
+    for j in prange(rows):
+        v = f4(top) + f4(j) * f4(step)
+        whole = np.floor(v)
+        down = v - whole
+        above = i4(whole) & i4(SIDE - 1)
+        below = i4(above + 1) & i4(SIDE - 1)
+        # The two rows of the sheet become one, of which each pixel then mixes two texels.
+        row = sheet[above] + (sheet[below] - sheet[above]) * down
+        for i in range(columns):
+            u = f4(left) + f4(i) * f4(step)
+            whole = np.floor(u)
+            along = u - whole
+            a = i4(whole) & i4(SIDE - 1)
+            b = i4(a + 1) & i4(SIDE - 1)
+            for c in range(3):
+                light[j, i, c] += row[a, c] + (row[b, c] - row[a, c]) * along
 
 
 class Nebula:
@@ -55,17 +77,11 @@ class Nebula:
         return pose
 
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
-        width, height = (canvas.width + 1) // 2, (canvas.height + 1) // 2
-        focal = pose.zoom * min(width, height)
+        focal = pose.zoom * min(canvas.width, canvas.height)
         # The view down the axis is a tangent plane, so nothing stretches; the middle of the picture looks level.
-        u = (np.arange(width) + 0.5 - width / 2) / focal + pose.yaw
-        v = (height / 2 - np.arange(height) - 0.5) / focal
         # Drawing nearer makes even this grow, a very little.
         scale = TEXELS / (1 + 0.001 * pose.z)
-        shape = (height, width)
-        across = np.broadcast_to((u[None] * scale) % SIDE, shape).astype(np.float32)
-        down = np.broadcast_to((-v[:, None] * scale + 0.4 * SIDE) % SIDE, shape).astype(np.float32)
-        seen = cv2.remap(self._sheet, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        canvas.light[..., :3] += cv2.resize(
-            seen, (canvas.width, canvas.height), interpolation=cv2.INTER_LINEAR
-        )
+        step = scale / focal
+        left = pose.yaw * scale + (0.5 - canvas.width / 2) * step
+        top = 0.4 * SIDE + (0.5 - canvas.height / 2) * step
+        _shine(canvas.light, self._sheet, f4(left % SIDE), f4(top % SIDE), f4(step))

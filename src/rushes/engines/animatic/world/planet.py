@@ -2,17 +2,79 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
+from rushes.engines.animatic.world.mathx import clamp, decay, turn
 from rushes.engines.animatic.world.sky import FAR, cloud_tile
 from rushes.engines.animatic.world.view import Canvas, Pose
+
+AIR = 1.2
+"""Radii to which its air is seen."""
+
+
+@kernel
+def _sphere(
+    light: Plane, skin: Plane, disc: Plane, sun: Plane, day: Plane, air: Plane, turned: float
+) -> None:
+    """`skin` (n, n, 4): colour and lights by night, around and from pole to pole; `disc` column, row and radius;
+    `sun` its direction, `day` and `air` colours; `turned` texels of the skin."""
+    rows, columns, _ = light.shape
+    side = skin.shape[0]
+    radius = disc[2]
+    least = max(i4(np.floor(disc[1] - radius * f4(AIR))), i4(0))
+    end = min(i4(np.ceil(disc[1] + radius * f4(AIR))), i4(rows))
+    for j in prange(least, end):
+        middle = disc[0]
+        sun_x, sun_y, sun_z = sun[0], sun[1], sun[2]
+        y = (disc[1] - f4(j) - f4(0.5)) / radius
+        reach = radius * np.sqrt(max(f4(AIR * AIR) - y * y, f4(0)))
+        i0 = max(i4(np.floor(middle - reach)), i4(0))
+        i1 = min(i4(np.ceil(middle + reach)), i4(columns))
+        # A row of the picture is one of the skin: the poles are above and below.
+        v = (np.arcsin(clamp(y, f4(-1), f4(1))) * f4(1 / math.pi) + f4(0.5)) * f4(side - 1)
+        row = min(i4(v), i4(side - 2))
+        down = v - f4(row)
+        for i in range(i0, i1):
+            x = (f4(i) + f4(0.5) - middle) / radius
+            r2 = x * x + y * y
+            z = np.sqrt(max(f4(1) - r2, f4(0)))
+            facing = x * sun_x + y * sun_y - z * sun_z
+            r = np.sqrt(r2)
+            cover = clamp((f4(1) - r) * radius + f4(0.5), f4(0), f4(1))
+            if cover > f4(0):
+                u = turn(x, z) * f4(side) + turned
+                whole = np.floor(u)
+                along = u - whole
+                a = i4(whole) & i4(side - 1)
+                b = i4(a + 1) & i4(side - 1)
+                dawn = clamp(facing * f4(1.25) + f4(0.06), f4(0), f4(1))
+                night = clamp(facing * f4(-6), f4(0), f4(1))
+                thin = f4(1) - z
+                rim = thin * thin * thin * clamp(facing + f4(0.35), f4(0), f4(1)) * f4(1.6)
+                above = skin[row, a, 3] + (skin[row, b, 3] - skin[row, a, 3]) * along
+                below = skin[row + 1, a, 3] + (skin[row + 1, b, 3] - skin[row + 1, a, 3]) * along
+                lamps = (above + (below - above) * down) * night
+                for c in range(3):
+                    above = skin[row, a, c] + (skin[row, b, c] - skin[row, a, c]) * along
+                    below = skin[row + 1, a, c] + (skin[row + 1, b, c] - skin[row + 1, a, c]) * along
+                    value = (above + (below - above) * down) * dawn * day[c] * f4(0.55) + air[c] * rim
+                    value += lamps * (f4(1) if c == 0 else f4(0.7) if c == 1 else f4(0.35))
+                    light[j, i, c] += (value - light[j, i, c]) * cover
+            if cover < f4(1):
+                halo = decay(max(r - f4(1), f4(0)) * f4(26)) * clamp(facing + f4(0.4), f4(0), f4(1))
+                halo *= (f4(1) - cover) * f4(0.55)
+                for c in range(3):
+                    light[j, i, c] += air[c] * halo
+            if cover > f4(0.5):
+                light[j, i, 3] = FAR * f4(0.5)
 
 
 class Planet:
@@ -35,15 +97,16 @@ class Planet:
         ice = np.clip((pole + 0.25 * (land - 0.5) - float(row.get("ice", 2.0))) * 14, 0, 1)[..., None]
         base += (np.array([0.8, 0.84, 0.88]) - base) * ice
         white = (np.clip((clouds - 0.56) * 3.2, 0, 1) ** 1.3 * float(row.get("clouds", 0.85)))[..., None]
-        self._skin = np.asarray(base * (1 - white) + np.array([0.85, 0.88, 0.92]) * white, np.float32)
+        skin = base * (1 - white) + np.array([0.85, 0.88, 0.92]) * white
         # Towns by night, where there is land and nobody is under clouds.
         towns = np.random.default_rng(seed).random(land.shape) < 0.02 * np.clip((land - 0.55) * 8, 0, 1)
         glow = cv2.GaussianBlur(towns.astype(np.float32), (0, 0), 0.8) * ground[..., 0] * (1 - white[..., 0])
-        self._towns = np.asarray(glow * float(row.get("towns", 0.0)), np.float32)
+        lights = glow * float(row.get("towns", 0.0))
+        self._skin = np.asarray(np.dstack([skin, lights]), np.float32)
         self._air = np.asarray(colour(row["air"]), np.float32)
         # Lit from the side, so that the terminator is seen whatever the time of day.
         sun = np.array([0.78, 0.3, -0.55])
-        self._sun = sun / np.linalg.norm(sun)
+        self._sun = np.asarray(sun / np.linalg.norm(sun), np.float32)
         self._light = np.asarray(light.sunlight, np.float32)
 
     def guide(self, pose: Pose) -> Pose:
@@ -58,46 +121,10 @@ class Planet:
         at = pose.project(direction, canvas.width, canvas.height)[0]
         # Nearing it makes it grow, as the dolly of a place without any ground.
         radius = min(float(row["size"]) * pose.zoom * short, 0.43 * canvas.width) * (1 + 0.004 * pose.z)
-        left, right = int(max(at[0] - radius * 1.2, 0)), int(min(at[0] + radius * 1.2, canvas.width))
-        top, bottom = int(max(at[1] - radius * 1.2, 0)), int(min(at[1] + radius * 1.2, canvas.height))
-        if at[2] <= 0 or left >= right or top >= bottom:
-            return
-        x = (np.arange(left, right, dtype=np.float32)[None] + 0.5 - at[0]) / radius
-        y = (at[1] - np.arange(top, bottom, dtype=np.float32)[:, None] - 0.5) / radius
-        r2 = x * x + y * y
-        r = np.sqrt(r2)
-        z = np.sqrt(np.clip(1 - r2, 0, 1))
-        side = self._skin.shape[0]
-        u = ((np.arctan2(x, z + 1e-3) / np.pi + t * float(row["turn"]) / np.pi) * side * 0.5) % side
-        v = (np.arcsin(np.clip(y + 0 * x, -1, 1)) / np.pi + 0.5) * (side - 1)
-        skin = cv2.remap(
-            self._skin,
-            u.astype(np.float32),
-            v.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        towns = cv2.remap(
-            self._towns,
-            u.astype(np.float32),
-            v.astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
-        facing = x * self._sun[0] + y * self._sun[1] - z * self._sun[2]
-        day = np.clip(facing * 1.25 + 0.06, 0, 1)[..., None]
-        rim = ((1 - z) ** 3)[..., None] * np.clip(facing + 0.35, 0, 1)[..., None]
-        lit = skin * day * self._light * 0.55 + self._air * rim * 1.6
-        lit += (towns * np.clip(-facing * 6, 0, 1))[..., None] * np.array([1.0, 0.7, 0.35], np.float32)
-        cover = np.clip((1 - r) * radius + 0.5, 0, 1)[..., None]
-        halo = (
-            np.exp(-np.clip(r - 1, 0, 1) * 26)[..., None]
-            * np.clip(facing + 0.4, 0, 1)[..., None]
-            * (1 - cover)
-        )
-        window = canvas.light[top:bottom, left:right]
-        window[..., :3] += (lit - window[..., :3]) * cover + self._air * halo * 0.55
-        window[..., 3] = np.where(cover[..., 0] > 0.5, FAR * 0.5, window[..., 3])
+        turned = t * float(row["turn"]) / math.pi * len(self._skin) * 0.5
+        if at[2] > 0:
+            disc = np.array([at[0], at[1], radius], np.float32)
+            _sphere(canvas.light, self._skin, disc, self._sun, self._light, self._air, f4(turned))
 
 
 def _rich(tile: Plane) -> Plane:

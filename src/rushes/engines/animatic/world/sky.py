@@ -111,7 +111,7 @@ def draw_sky(out: Plane, view: Plane, a: Plane, tile: Plane, t: float, dome: boo
         air_ = a.copy()
         seen = view.copy()
         py = f4(0) if dome else max((seen[HORIZON_ROW] - f4(j) - f4(0.5)) / seen[FOCAL], f4(0))
-        cloudy = dome or py > f4(0.0022)
+        cloudy = air_[air.COVER] > f4(0) and (dome or py > f4(0.0022))
         for i in range(columns):
             if dome:
                 u = (f4(i) + f4(0.5)) * f4(2) / f4(columns) - f4(1)
