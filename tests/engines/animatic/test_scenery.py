@@ -10,6 +10,7 @@ import pytest
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.tables import places
 from rushes.engines.animatic.world.furniture import PIECES, Furniture
 from rushes.engines.animatic.world.sky import cloud_tile
@@ -86,6 +87,14 @@ def test_a_stage_has_beams_in_colours(first: First) -> None:
     pink = (image[..., 0] > image[..., 1] + 60) & (image[..., 2] > image[..., 1] + 40)
     white = image.min(axis=2) > 140
     assert min(blue.mean(), pink.mean(), white.mean()) > 0.002
+
+
+def test_a_moon_has_rays_only_where_the_sun_has_them() -> None:
+    rays = {
+        prompt: compose(Shot(prompt=prompt), 160, 90)[0].rays
+        for prompt in ("hills", "hills at night", "stage")
+    }
+    assert rays["hills"] > rays["hills at night"] > rays["stage"] == 0
 
 
 def test_shafts_fall_from_above_the_reef(engine: AnimaticEngine) -> None:

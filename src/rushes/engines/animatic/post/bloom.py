@@ -31,7 +31,10 @@ def bloom(
 
 
 def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
-    """Bright sky smeared away from the sun: doublings of a zoom about it, so that no single step shows."""
+    """Bright sky smeared away from the sun: doublings of a zoom about it, so that no single step shows. So soft that it
+    is made at half the size of `small`."""
+    size = (small.shape[1], small.shape[0])
+    small = cv2.resize(small, (size[0] // 2, size[1] // 2), interpolation=cv2.INTER_AREA)
     rows, columns, _ = small.shape
     luminance = cv2.transform(small, MEAN)
     ray = small[..., :3] * np.clip(luminance - np.float32(threshold * 0.55), 0, 1.2)[..., None]
@@ -48,4 +51,5 @@ def _rays(small: Plane, threshold: float, sun: tuple[float, float]) -> Plane:
             borderMode=cv2.BORDER_REPLICATE,
         )
         ray = 0.5 * ray + 0.5 * moved
-    return np.asarray(cv2.GaussianBlur(ray, (0, 0), max(rows / 28, 0.8)), np.float32)
+    ray = cv2.GaussianBlur(ray, (0, 0), max(rows / 28, 0.8))
+    return np.asarray(cv2.resize(ray, size, interpolation=cv2.INTER_LINEAR), np.float32)

@@ -93,7 +93,8 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
         seed=shot.seed, seconds=float(shot.seconds), season=brief.season, shape=shape, sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0, pace=pace, sky_pace=sky_pace,
-        rays=0.0 if "sun" in unwanted else 0.1 if time == "night" else float(ground.get("rays", 0.35)),
+        # A moon has weak rays, and none where the sun has none.
+        rays=0.0 if "sun" in unwanted else min(float(ground.get("rays", 0.35)), 0.1 if time == "night" else 1.0),
         details={
             "kind": "animatic preview", "place": place, "time": time, "weather": weather.name,
             "camera": list(path.names), "seed": shot.seed,
