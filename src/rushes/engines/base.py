@@ -18,10 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias, runtime_checkable
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from rushes.core.encoding import SAMPLE_RATE as SAMPLE_RATE  # what engines draw sound for
 from rushes.core.errors import SetupError
@@ -29,12 +26,16 @@ from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.plugins import load
 
+if TYPE_CHECKING:
+    import numpy as np  # named only: a server that draws nothing would wait for it
+    import numpy.typing as npt
+
 ENTRY_POINT_GROUP = "rushes.engines"
 
-Picture: TypeAlias = npt.NDArray[np.uint8]
+Picture: TypeAlias = "npt.NDArray[np.uint8]"
 """(height, width, 3) RGB, full range, sRGB; or (height * 3 / 2, width) planar yuv420p, BT.709, limited range."""
 
-Samples: TypeAlias = npt.NDArray[np.float32]
+Samples: TypeAlias = "npt.NDArray[np.float32]"
 """(2, n) stereo at SAMPLE_RATE, in -1…1."""
 
 

@@ -18,17 +18,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from rushes.core.audit import Stage
 from rushes.core.errors import SetupError
 from rushes.core.request import Outcome
 from rushes.core.shot import Shot
 from rushes.plugins import load
+
+if TYPE_CHECKING:
+    import numpy as np  # named only: every command and the server would wait for it
+    import numpy.typing as npt
 
 ENTRY_POINT_GROUP = "rushes.policies"
 
