@@ -151,7 +151,6 @@ class Ranks(Alone):
         except BaseException as error:  # noqa: BLE001 - raised again, by its real name
             raise self.explain(error) from None
         self._in_step = True
-        self._meeting.cleanup()
         for number, (model, config) in enumerate(zip(models, configs, strict=True)):
             model.register_forward_pre_hook(self._opening(number, config), with_kwargs=True, prepend=True)
             model.register_forward_hook(self._ending)
