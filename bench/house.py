@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,9 @@ REQUESTS = "/api/v1/ie/requestqueue/apikey/requests"
 class Process:
     """A server that listens on the loopback's `port`."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+    def __init__(self, own: psutil.Process, port: int) -> None:
+        self.own = own
         self.port = port
-        self.own = psutil.Process(process.pid)
 
     @property
     def url(self) -> str:
@@ -35,15 +35,36 @@ class Process:
 
     def cpu(self) -> float:
         """Seconds of processor time that it has used so far."""
-        used = self.own.cpu_times()
-        return float(used.user + used.system)
+        return seconds(self.own)
+
+    def cpu_of_each(self) -> dict[psutil.Process, float]:
+        """The same of the server and of every process that it has started; what has ended by now is left out."""
+        found = {}
+        for process in (self.own, *self.below()):
+            with suppress(psutil.NoSuchProcess):
+                found[process] = seconds(process)
+        return found
+
+    def below(self) -> list[psutil.Process]:
+        return list(self.own.children(recursive=True))
+
+
+def seconds(process: psutil.Process) -> float:
+    used = process.cpu_times()
+    return float(used.user + used.system)
+
+
+def spent(before: Mapping[psutil.Process, float], after: Mapping[psutil.Process, float]) -> float:
+    """Seconds of processor time between two readings of each. Who has ended in between took his count along: what he
+    had used before is no gain, and what he used since is lost."""
+    return sum(used - before.get(process, 0.0) for process, used in after.items())
 
 
 class Served(Process):
     """The house, with its first key."""
 
-    def __init__(self, process: subprocess.Popen[str], port: int, key: str, data: Path, ready: float) -> None:
-        super().__init__(process, port)
+    def __init__(self, own: psutil.Process, port: int, key: str, data: Path, ready: float) -> None:
+        super().__init__(own, port)
         self.key = key
         self.data = data
         self.ready_after = ready
@@ -75,14 +96,6 @@ class Served(Process):
             if record["status"] in ("failed", "cancelled"):
                 raise RuntimeError(f"{request_id} ended as {record['status']}: {record.get('error')}")
 
-    def cpu_of_all(self) -> float:
-        """Seconds of processor time of the server and all that it has started, as long as nobody of them ends."""
-        times = [process.cpu_times() for process in (self.own, *self.below())]
-        return float(sum(used.user + used.system for used in times))
-
-    def below(self) -> list[psutil.Process]:
-        return list(self.own.children(recursive=True))
-
 
 @contextmanager
 def serve(folder: Path, **settings: object) -> Iterator[Served]:
@@ -108,7 +121,7 @@ def serve(folder: Path, **settings: object) -> Iterator[Served]:
             raise RuntimeError(f"the house did not start: {(folder / 'serve.log').read_text()[-2000:]}")
         key = (folder / "data" / "key").read_text().strip()
         port = int(line.split()[3].rpartition(":")[2].rstrip("/"))
-        house = Served(process, port, key, folder / "data", ready)
+        house = Served(psutil.Process(process.pid), port, key, folder / "data", ready)
         with closing(house.http):
             yield house
     finally:
@@ -131,7 +144,7 @@ def serve_raw(answer: httpx2.Response) -> Iterator[Process]:
         wanted = [(name, value) for name, value in answer.headers.multi_items() if name != "date"]
         process.stdin.write(msgspec.json.encode(Answer(wanted, answer.text)).decode() + "\n")
         process.stdin.flush()
-        yield Process(process, int(process.stdout.readline()))
+        yield Process(psutil.Process(process.pid), int(process.stdout.readline()))
     finally:
         process.stdin.close()
         _end(process)

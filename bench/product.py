@@ -16,7 +16,7 @@ import torch
 
 from bench import bare
 from bench.figures import in_turns
-from bench.house import Served, serve
+from bench.house import Served, serve, spent
 from bench.models import PROMPT, Model
 from bench.plugged import plugged
 from rushes.core.shot import Shot
@@ -106,9 +106,9 @@ def measure(
                 return Took(time.monotonic() - wall, time.process_time() - cpu)
 
             def by_product() -> Took:
-                wall, cpu = time.monotonic(), house.cpu_of_all()
+                wall, cpu = time.monotonic(), house.cpu_of_each()
                 house.ended(_ask(house, shot))
-                return Took(time.monotonic() - wall, house.cpu_of_all() - cpu)
+                return Took(time.monotonic() - wall, spent(cpu, house.cpu_of_each()))
 
             in_turns(1, by_hand, by_product)
             pairs = [(hand, whole) for hand, whole in in_turns(rounds, by_hand, by_product)]

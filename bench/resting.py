@@ -9,11 +9,13 @@ from pathlib import Path
 import psutil
 
 from bench.figures import Figure, middle
-from bench.house import Served, serve
+from bench.house import Process, serve, spent
 
 STARTS = 3
 IDLE_SECONDS = 10.0
 MIB = 1024 * 1024
+WORKER = "rushes.wiring.work"
+"""The module that a worker's process runs."""
 
 
 def resident(process: psutil.Process) -> float:
@@ -21,8 +23,13 @@ def resident(process: psutil.Process) -> float:
     return float(process.memory_full_info().pss) / MIB
 
 
-def used(house: Served) -> float:
-    return sum(sum(process.cpu_times()[:2]) for process in (house.own, *house.below()))
+def at_rest(house: Process) -> bool:
+    """Whether workers are all that the server has below it: an engine that is being prepared, as after every change of
+    its kernels, is work."""
+    try:
+        return all(WORKER in process.cmdline() for process in house.below())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def resting() -> list[Figure]:
@@ -31,12 +38,14 @@ def resting() -> list[Figure]:
         with tempfile.TemporaryDirectory() as folder, serve(Path(folder), workers=0) as house:
             starts.append(house.ready_after)
     with tempfile.TemporaryDirectory() as folder, serve(Path(folder), workers=1) as house:
-        while not house.below() or "worker started" not in (Path(folder) / "serve.log").read_text():
+        while "worker started" not in (Path(folder) / "serve.log").read_text():
             time.sleep(0.1)
         time.sleep(2)
-        before = used(house)
+        while not at_rest(house):
+            time.sleep(0.5)
+        before = house.cpu_of_each()
         time.sleep(IDLE_SECONDS)
-        share = (used(house) - before) / IDLE_SECONDS * 100
+        share = spent(before, house.cpu_of_each()) / IDLE_SECONDS * 100
         server = resident(house.own)
         worker = sum(resident(process) for process in house.below())
         plain = sum(process.memory_info().rss for process in (house.own, *house.below())) / MIB
