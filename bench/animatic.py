@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -70,8 +70,8 @@ def make(shot: Shot, image: Picture | None = None) -> Took:
         took = time.perf_counter() - started, time.process_time() - cpu
         unit = 1 if sys.platform == "darwin" else 1024
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        clip = rendered()
-        sample = [next(clip.frames) for _ in range(SAMPLE)]
+        with closing(rendered()) as clip:
+            sample = [next(clip.frames) for _ in range(SAMPLE)]
         started = time.perf_counter()
         written(sample, clip, SAMPLE, path)
         encoder = (time.perf_counter() - started) * plan.frames / SAMPLE

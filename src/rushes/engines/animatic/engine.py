@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from rushes.core.errors import SetupError
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
+from rushes.engines.animatic.ahead import ahead, threads
 from rushes.engines.base import Capabilities, Control, Footprint, FrameClip, Picture, Plan
 
 SIZES = {"16:9": (16, 9), "9:16": (9, 16), "1:1": (1, 1)}
@@ -69,7 +71,7 @@ class AnimaticEngine:
         )
 
     def footprint(self) -> Footprint:
-        return Footprint(memory=1_000_000_000, device="cpu", load_seconds=30.0)
+        return Footprint(memory=500_000_000 + 200_000_000 * threads(), device="cpu", load_seconds=30.0)
 
     def load(self, control: Control) -> None:
         from rushes.engines.animatic.warm import warm_up
@@ -91,12 +93,13 @@ class AnimaticEngine:
         made = film(shot, plan, image, self.rendered(plan), control)
 
         def frames() -> Iterator[Picture]:
-            for number in range(plan.frames):
-                control.progress(Phase.RENDER, number / plan.frames)
-                frame = made.frame(number)
-                if number % plan.fps == 0:
-                    control.preview(glance(frame.reshape(-1), plan.width, plan.height))
-                yield frame
+            control.progress(Phase.RENDER, 0.0)
+            with closing(ahead(made.frame, plan.frames)) as drawn:
+                for number, frame in enumerate(drawn):
+                    if number % plan.fps == 0:
+                        control.preview(glance(frame.reshape(-1), plan.width, plan.height))
+                    yield frame
+                    control.progress(Phase.RENDER, (number + 1) / plan.frames)
 
         audio = made.sound() if plan.sound else None
         return FrameClip(plan=plan, frames=frames(), audio=audio, report=made.report, lazy=True)

@@ -2,11 +2,12 @@
 
     sky → layers of the place → subjects → bloom → print → what falls in front of the lens
 
-A frame depends on its number alone, never on the frames before it.
+A frame depends on its number alone, never on the frames before it; so several are drawn at once (`ahead`).
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +39,7 @@ _drawn: set[str] = set()
 
 
 class Film(Protocol):
-    """A clip that can be drawn frame by frame, in any order."""
+    """A clip that can be drawn frame by frame, in any order, and several of them at once."""
 
     report: Report
 
@@ -84,22 +85,36 @@ class SceneFilm:
         self.scene = scene
         self.plan = plan
         self.report = report_of(scene, brief)
-        width, height = size
-        self._canvas = Canvas.of(width, height)
+        self._size = size
+        self._spare: deque[tuple[Canvas, Print]] = deque()
         tint = colour(scene.ground.get("haze_tint", "#ffffff"))
         self._sky = Sky(scene.air, scene.seed, tint, float(scene.ground.get("veil", 0.0)))
-        self._layers = layers(scene, height, control)
+        self._layers = layers(scene, size[1], control)
         self._troupe = Troupe(scene)
         self._stars = Stars(scene.air, scene.seed)
         self._lightning = Lightning(scene.weather.lightning, scene.seconds, scene.seed)
         self._falling = Falling(
             scene.weather, scene.air, scene.grade.exposure, min(1.0, 12 / scene.path.travel), scene.seed
         )
-        self._print = Print(width, height, (plan.width, plan.height), scene.grade, scene.seed)
         control.check()
 
     def frame(self, number: int) -> Picture:
-        scene, canvas = self.scene, self._canvas
+        # As many canvases as pictures are being drawn at once.
+        try:
+            canvas, printed = self._spare.pop()
+        except IndexError:
+            canvas, printed = self._canvas()
+        picture = self._draw(number, canvas, printed)
+        self._spare.append((canvas, printed))
+        _drawn.add(self.scene.place)
+        return picture
+
+    def _canvas(self) -> tuple[Canvas, Print]:
+        size = (self.plan.width, self.plan.height)
+        return Canvas.of(*self._size), Print(*self._size, size, self.scene.grade, self.scene.seed)
+
+    def _draw(self, number: int, canvas: Canvas, printed: Print) -> Picture:
+        scene = self.scene
         clock = number / self.plan.fps
         pose, t = scene.path.pose(clock), clock * scene.pace
         for layer in self._layers:
@@ -114,12 +129,12 @@ class SceneFilm:
             soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
         if flash := self._lightning.flash(clock):
             canvas.light[..., :3] *= np.float32(1 + 1.6 * flash)
-        sun = self._sun(pose)
+        sun = self._sun(canvas, pose)
         # Rays reach into the picture from a sun just outside it, not from one far away.
         inside = (
             0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
         )
-        picture: Bytes = self._print(
+        picture: Bytes = printed(
             canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays * inside), pose.roll, number
         )
         width, height = self.plan.width, self.plan.height
@@ -132,15 +147,14 @@ class SceneFilm:
             self._lightning.items(clock, width, height, float(np.clip(horizon, 0.1, 1))),
         )
         splat(picture, width, height, self._falling.items(pose, t, width, height))
-        _drawn.add(scene.place)
         return picture.reshape(height * 3 // 2, width)
 
     def sound(self) -> Samples:
         return mix(self.scene.sounds, self.scene.seconds, self.scene.seed)
 
-    def _sun(self, pose: Pose) -> tuple[float, float] | None:
+    def _sun(self, canvas: Canvas, pose: Pose) -> tuple[float, float] | None:
         """Where the sun stands in the picture (0…1), or None when it is behind the camera."""
         far = np.array([self.scene.air.sun], np.float32) * 1e5
         far += np.array([[pose.x, pose.y, pose.z]], np.float32)
-        x, y, z = pose.project(far, self._canvas.width, self._canvas.height)[0]
-        return (float(x) / self._canvas.width, float(y) / self._canvas.height) if z > 0 else None
+        x, y, z = pose.project(far, canvas.width, canvas.height)[0]
+        return (float(x) / canvas.width, float(y) / canvas.height) if z > 0 else None

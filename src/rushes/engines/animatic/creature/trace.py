@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from rushes.engines.animatic.creature.rig import points
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
 from rushes.engines.animatic.world.mathx import clamp, hash01
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -101,7 +101,7 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
     wide = (x1 - x0 + TILE - 1) // TILE
     high = (y1 - y0 + TILE - 1) // TILE
     clear, floor, mirror, now, texture = lamp[15], lamp[16], lamp[17], lamp[18], lamp[19]
-    for tile in prange(wide * high):
+    for tile in range(wide * high):
         left = x0 + (tile % wide) * TILE
         top = y0 + (tile // wide) * TILE
         right = min(left + TILE, x1)

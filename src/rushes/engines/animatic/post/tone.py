@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel
 from rushes.engines.animatic.world.mathx import hash01, triangle
 
 
@@ -46,7 +46,7 @@ def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: P
     # Read once: inside the loop they could, for all the compiler knows, be overwritten by what it stores.
     exposure, contrast, saturation, vignette, fade = grade[0], grade[1], grade[2], grade[3], grade[4]
     dr, dg, db, lr, lg, lb = grade[5], grade[6], grade[7], grade[8], grade[9], grade[10]
-    for j in prange(rows):
+    for j in range(rows):
         v = (f4(j) + f4(0.5)) / f4(rows) - f4(0.5)
         inverse = f4(1) / f4(columns)
         # One channel after the other lies in memory, so that eight or sixteen pixels are printed at a time.
@@ -87,7 +87,7 @@ def finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, grain: float, seed: int) 
     rows, columns = y.shape
     area = rows * columns
     strength = f4(grain) * f4(219)
-    for j in prange(rows):
+    for j in range(rows):
         at = j * columns
         for i in range(columns):
             out[at + i] = np.uint8(

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.scene.graph import Weather
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
@@ -46,7 +46,7 @@ def _walls(
     size = heights.shape[0]
     night, seed, neon = lamp[13], i4(lamp[14]), lamp[15]
     cell = f4(CELL)
-    for i in prange(columns):
+    for i in range(columns):
         px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
         rx = px * view[COS] + view[SIN]
         rz = view[COS] - px * view[SIN]
@@ -244,7 +244,7 @@ def _street(
     focal = view[FOCAL]
     first = max(i4(view[HORIZON_ROW]) + 1, i4(0))
     night, wet, half, middle = lamp[7], lamp[8], lamp[9], lamp[10]
-    for j in prange(first, rows):
+    for j in range(first, rows):
         d = view[1] * focal / (f4(j) + f4(0.5) - view[HORIZON_ROW])
         clear = decay(d * lamp[6])
         tall = f4(rows) / f4(1080)
@@ -360,7 +360,6 @@ class City:
             [*light.sunlight, *light.ambient, light.fog, dark, wet, BED, CELL * 0.5], np.float32
         )
         self._shift = (CELL * 0.5 + float(row.get("beside", 1.5)), CELL * 0.5)
-        self._base = np.zeros(1, np.float32)
         self._fog = light.fog
         self._posts, self._posts_paint = _posts(light, dark)
         self._posts_across = measures(self._posts)[1]
@@ -374,14 +373,14 @@ class City:
 
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
         view = pose.packed(canvas.width, canvas.height)
-        if len(self._base) != canvas.width:
-            self._base = np.zeros(canvas.width, np.float32)
+        # Where the walls of each column stand on the ground.
+        base = np.zeros(canvas.width, np.float32)
         upright = cv2.transpose(canvas.light)
-        _walls(upright, self._base, self._heights, self._stone, haze, view, self._walls, f4(t))
+        _walls(upright, base, self._heights, self._stone, haze, view, self._walls, f4(t))
         cv2.transpose(upright, dst=canvas.light)
         if self._ground:
             mirror = canvas.light.copy() if self._street[8] > 0 else canvas.light
-            _street(canvas.light, mirror, self._base, self._grain, haze, view, self._street, f4(t))
+            _street(canvas.light, mirror, base, self._grain, haze, view, self._street, f4(t))
             draw_faces(canvas, pose, self._posts, self._posts_across, self._posts_paint, haze, self._fog, 0.0)
 
     @property

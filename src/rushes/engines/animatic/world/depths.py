@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, kernel
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import clamp, decay, tap
 from rushes.engines.animatic.world.sky import FAR, cloud_tile
@@ -25,7 +25,7 @@ def _dapple(light: Plane, ridges: Plane, view: Plane, lamp: Plane, t: float) -> 
     is lost per metre of red, green and blue."""
     rows, columns, _ = light.shape
     focal = view[FOCAL]
-    for j in prange(rows):
+    for j in range(rows):
         py = (view[HORIZON_ROW] - f4(j) - f4(0.5)) / focal
         for i in range(columns):
             d = light[j, i, 3]

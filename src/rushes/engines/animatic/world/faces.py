@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01
 from rushes.engines.animatic.world.view import Canvas, Pose
 
 WALL, ROOF, PLAIN = 0.0, 1.0, 2.0
 """What is drawn on a face: windows, rows of tiles, nothing."""
-BANDS = 16
 
 
 class Faces:
@@ -58,109 +57,97 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
     distance are per column, per row and at 0 (9), kind, lit colour (3), name, which way round it goes (±1), its least and greatest distance, how
     much of it is seen (0…1: less than a pixel thick, it is thin paint and not a row of dashes)."""
     rows, columns, _ = light.shape
-    for slot in prange(BANDS):
-        band = (slot * 7) % BANDS
-        first = rows * band // BANDS
-        end = rows * (band + 1) // BANDS
-        for q in range(items.shape[0]):
-            x0 = min(min(items[q, 0], items[q, 1]), min(items[q, 2], items[q, 3]))
-            x1 = max(max(items[q, 0], items[q, 1]), max(items[q, 2], items[q, 3]))
-            y0 = min(min(items[q, 4], items[q, 5]), min(items[q, 6], items[q, 7]))
-            y1 = max(max(items[q, 4], items[q, 5]), max(items[q, 6], items[q, 7]))
-            j0 = max(first, i4(np.floor(y0)) - 1)
-            j1 = min(end, i4(np.ceil(y1)) + 1)
-            if j0 >= j1:
-                continue
-            i0 = max(i4(0), i4(np.floor(x0)) - 1)
-            i1 = min(i4(columns), i4(np.ceil(x1)) + 1)
-            kind, name, seen = items[q, 17], i4(items[q, 21]), items[q, 25]
-            turn = items[q, 22]
-            # How far inside an edge grows by `right` with each column and by `down` with each row.
-            right = np.empty(4, np.float32)
-            down = np.empty(4, np.float32)
-            edges = 0
-            at = np.empty(4, np.int32)
-            for e in range(4):
-                n = (e + 1) % 4
-                ex = items[q, n] - items[q, e]
-                ey = items[q, 4 + n] - items[q, 4 + e]
-                length = np.sqrt(ex * ex + ey * ey)
-                if length >= f4(1e-3):
-                    right[edges] = -turn * ey / length
-                    down[edges] = turn * ex / length
-                    at[edges] = e
-                    edges += 1
-            for j in range(j0, j1):
-                y = f4(j) + f4(0.5)
-                # Only the columns that lie inside all edges are looked at.
-                left, end_column = f4(i0), f4(i1)
+    for q in range(items.shape[0]):
+        x0 = min(min(items[q, 0], items[q, 1]), min(items[q, 2], items[q, 3]))
+        x1 = max(max(items[q, 0], items[q, 1]), max(items[q, 2], items[q, 3]))
+        y0 = min(min(items[q, 4], items[q, 5]), min(items[q, 6], items[q, 7]))
+        y1 = max(max(items[q, 4], items[q, 5]), max(items[q, 6], items[q, 7]))
+        j0 = max(i4(0), i4(np.floor(y0)) - 1)
+        j1 = min(i4(rows), i4(np.ceil(y1)) + 1)
+        if j0 >= j1:
+            continue
+        i0 = max(i4(0), i4(np.floor(x0)) - 1)
+        i1 = min(i4(columns), i4(np.ceil(x1)) + 1)
+        kind, name, seen = items[q, 17], i4(items[q, 21]), items[q, 25]
+        turn = items[q, 22]
+        # How far inside an edge grows by `right` with each column and by `down` with each row.
+        right = np.empty(4, np.float32)
+        down = np.empty(4, np.float32)
+        edges = 0
+        at = np.empty(4, np.int32)
+        for e in range(4):
+            n = (e + 1) % 4
+            ex = items[q, n] - items[q, e]
+            ey = items[q, 4 + n] - items[q, 4 + e]
+            length = np.sqrt(ex * ex + ey * ey)
+            if length >= f4(1e-3):
+                right[edges] = -turn * ey / length
+                down[edges] = turn * ex / length
+                at[edges] = e
+                edges += 1
+        for j in range(j0, j1):
+            y = f4(j) + f4(0.5)
+            # Only the columns that lie inside all edges are looked at.
+            left, end_column = f4(i0), f4(i1)
+            for k in range(edges):
+                reach = down[k] * (y - items[q, 4 + at[k]]) + f4(1)
+                if right[k] > f4(1e-6):
+                    left = max(left, items[q, at[k]] - reach / right[k] - f4(1))
+                elif right[k] < f4(-1e-6):
+                    end_column = min(end_column, items[q, at[k]] - reach / right[k] + f4(1))
+                elif reach <= f4(0):
+                    end_column = f4(0)
+            for i in range(i4(left), i4(end_column)):
+                x = f4(i) + f4(0.5)
+                cover = f4(1)
                 for k in range(edges):
-                    reach = down[k] * (y - items[q, 4 + at[k]]) + f4(1)
-                    if right[k] > f4(1e-6):
-                        left = max(left, items[q, at[k]] - reach / right[k] - f4(1))
-                    elif right[k] < f4(-1e-6):
-                        end_column = min(end_column, items[q, at[k]] - reach / right[k] + f4(1))
-                    elif reach <= f4(0):
-                        end_column = f4(0)
-                for i in range(i4(left), i4(end_column)):
-                    x = f4(i) + f4(0.5)
-                    cover = f4(1)
-                    for k in range(edges):
-                        inside = right[k] * (x - items[q, at[k]]) + down[k] * (y - items[q, 4 + at[k]])
-                        cover = min(cover, inside + f4(1))
-                    if cover <= f4(0):
-                        continue
-                    d = f4(1) / max(items[q, 8] * x + items[q, 9] * y + items[q, 10], f4(1e-6))
-                    # Half a pixel outside of a face seen edge-on its plane is anywhere.
-                    d = clamp(d, items[q, 23], items[q, 24])
-                    if d > light[j, i, 3] + f4(0.05):
-                        continue
-                    u = (items[q, 11] * x + items[q, 12] * y + items[q, 13]) * d
-                    v = (items[q, 14] * x + items[q, 15] * y + items[q, 16]) * d
-                    tone = f4(1)
-                    pane = f4(0)
-                    lit = f4(0)
-                    if kind == f4(0):
-                        # Windows of 1 m by 1.2 m every 2.4 m and 2.9 m; a cross of wood in each.
-                        tone = f4(0.72) + f4(0.28) * clamp(v * f4(0.5), f4(0), f4(1))
-                        a = u / f4(2.4)
-                        b = (v - f4(0.35)) / f4(2.9)
-                        fa = abs(a - np.floor(a) - f4(0.5)) * f4(2.4)
-                        fb = abs(b - np.floor(b) - f4(0.5)) * f4(2.9)
-                        soft = clamp(d * f4(0.004), f4(0.03), f4(0.3))
-                        pane = clamp((f4(0.46) - fa) / soft + f4(0.5), f4(0), f4(1))
-                        pane *= clamp((f4(0.6) - fb) / soft + f4(0.5), f4(0), f4(1))
-                        bars = clamp((min(fa, fb) - f4(0.035)) / soft + f4(0.5), f4(0.25), f4(1))
-                        frame = clamp((f4(0.56) - fa) / soft, f4(0), f4(1)) * clamp(
-                            (f4(0.7) - fb) / soft, f4(0), f4(1)
-                        )
-                        tone *= f4(1) - f4(0.45) * frame
-                        pane *= bars
-                        lit = (
-                            f4(1)
-                            if hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 7) < f4(0.62)
-                            else f4(0.06)
-                        )
-                        lit *= night * (
-                            f4(0.7) + f4(0.5) * hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 8)
-                        )
-                    elif kind == f4(1):
-                        row = v * f4(2.6)
-                        tile = row - np.floor(row)
-                        far = clamp(f4(1.4) - d * f4(0.014), f4(0), f4(1))
-                        tone = f4(1) - (f4(0.4) * (f4(1) - tile) - f4(0.15)) * far
-                        tone *= (
-                            f4(0.9) + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(row)), 3) * far
-                        )
-                    clear = decay(d * fog)
-                    for c in range(3):
-                        value = items[q, 18 + c] * tone
-                        warm = f4(1.25) if c == 0 else f4(0.72) if c == 1 else f4(0.26)
-                        value += (items[q, 18 + c] * f4(0.16) + lit * warm - value) * pane
-                        value = value * clear + haze[i, c] * (f4(1) - clear)
-                        light[j, i, c] += (value - light[j, i, c]) * min(cover, f4(1)) * seen
-                    if cover * seen > f4(0.6):
-                        light[j, i, 3] = min(d, light[j, i, 3])
+                    inside = right[k] * (x - items[q, at[k]]) + down[k] * (y - items[q, 4 + at[k]])
+                    cover = min(cover, inside + f4(1))
+                if cover <= f4(0):
+                    continue
+                d = f4(1) / max(items[q, 8] * x + items[q, 9] * y + items[q, 10], f4(1e-6))
+                # Half a pixel outside of a face seen edge-on its plane is anywhere.
+                d = clamp(d, items[q, 23], items[q, 24])
+                if d > light[j, i, 3] + f4(0.05):
+                    continue
+                u = (items[q, 11] * x + items[q, 12] * y + items[q, 13]) * d
+                v = (items[q, 14] * x + items[q, 15] * y + items[q, 16]) * d
+                tone = f4(1)
+                pane = f4(0)
+                lit = f4(0)
+                if kind == f4(0):
+                    # Windows of 1 m by 1.2 m every 2.4 m and 2.9 m; a cross of wood in each.
+                    tone = f4(0.72) + f4(0.28) * clamp(v * f4(0.5), f4(0), f4(1))
+                    a = u / f4(2.4)
+                    b = (v - f4(0.35)) / f4(2.9)
+                    fa = abs(a - np.floor(a) - f4(0.5)) * f4(2.4)
+                    fb = abs(b - np.floor(b) - f4(0.5)) * f4(2.9)
+                    soft = clamp(d * f4(0.004), f4(0.03), f4(0.3))
+                    pane = clamp((f4(0.46) - fa) / soft + f4(0.5), f4(0), f4(1))
+                    pane *= clamp((f4(0.6) - fb) / soft + f4(0.5), f4(0), f4(1))
+                    bars = clamp((min(fa, fb) - f4(0.035)) / soft + f4(0.5), f4(0.25), f4(1))
+                    frame = clamp((f4(0.56) - fa) / soft, f4(0), f4(1)) * clamp(
+                        (f4(0.7) - fb) / soft, f4(0), f4(1)
+                    )
+                    tone *= f4(1) - f4(0.45) * frame
+                    pane *= bars
+                    lit = f4(1) if hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 7) < f4(0.62) else f4(0.06)
+                    lit *= night * (f4(0.7) + f4(0.5) * hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 8))
+                elif kind == f4(1):
+                    row = v * f4(2.6)
+                    tile = row - np.floor(row)
+                    far = clamp(f4(1.4) - d * f4(0.014), f4(0), f4(1))
+                    tone = f4(1) - (f4(0.4) * (f4(1) - tile) - f4(0.15)) * far
+                    tone *= f4(0.9) + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(row)), 3) * far
+                clear = decay(d * fog)
+                for c in range(3):
+                    value = items[q, 18 + c] * tone
+                    warm = f4(1.25) if c == 0 else f4(0.72) if c == 1 else f4(0.26)
+                    value += (items[q, 18 + c] * f4(0.16) + lit * warm - value) * pane
+                    value = value * clear + haze[i, c] * (f4(1) - clear)
+                    light[j, i, c] += (value - light[j, i, c]) * min(cover, f4(1)) * seen
+                if cover * seen > f4(0.6):
+                    light[j, i, 3] = min(d, light[j, i, 3])
 
 
 def draw_faces(

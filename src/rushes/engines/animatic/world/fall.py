@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, kernel
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import clamp, decay, smooth, tap
 from rushes.engines.animatic.world.sky import cloud_tile
@@ -27,7 +27,7 @@ def _pour(light: Plane, tile: Plane, haze: Plane, view: Plane, fall: Plane, lamp
     focal = view[FOCAL]
     middle, foot, high, lean, half, reach = fall[0], fall[1], fall[2], fall[3], fall[4], fall[5]
     size = f4(tile.shape[0])
-    for j in prange(rows):
+    for j in range(rows):
         up = (view[HORIZON_ROW] - f4(j) - f4(0.5)) / focal
         for i in range(columns):
             px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap, wave
-from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
+from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
 
@@ -35,7 +35,7 @@ def _slope_noise(x: float, y: float, seed: int) -> tuple[Real, Real, Real]:
 def raise_land(out: Plane, scale: float, octaves: int, ridge: float, seed: int) -> None:
     """Fill `out` (n, n) with eroded heights, unscaled."""
     rows, columns = out.shape
-    for j in prange(rows):
+    for j in range(rows):
         for i in range(columns):
             x = f4(i) * f4(scale)
             y = f4(j) * f4(scale)
@@ -72,7 +72,7 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
     step_x = sun[0] / flat
     step_z = sun[2] / flat
     climb = sun[1] / flat * cell
-    for j in prange(n):
+    for j in range(n):
         for i in range(n):
             a = h[j, i]
             gx = (h[j, min(i + 1, n - 1)] - h[j, max(i - 1, 0)]) * f4(0.5) / cell
@@ -149,10 +149,8 @@ def walk_land(
         distances[steps] = d
         steps += 1
         d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))
-    strips = (columns + STRIP - 1) // STRIP
-    for turn in prange(strips):
-        first_column = dealt(turn, strips) * STRIP
-        strip = np.empty((STRIP, rows, 4), np.float32)
+    strip = np.empty((STRIP, rows, 4), np.float32)
+    for first_column in range(0, columns, STRIP):
         lift(light, first_column, strip)
         for across in range(min(STRIP, columns - first_column)):
             i = first_column + across

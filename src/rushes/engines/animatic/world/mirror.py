@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.world.mathx import wave
 from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
@@ -20,7 +20,7 @@ def _mirror(light: Plane, view: Plane, rough: float, t: float) -> None:
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     first = max(i4(horizon) + 1, i4(0))
-    for j in prange(first, rows):
+    for j in range(first, rows):
         below = f4(j) + f4(0.5) - horizon
         d = view[1] * focal / below
         # Ripples smaller than a pixel only blur; their sway is shown as long as they are larger.

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.sky import cloud_tile
 from rushes.engines.animatic.world.view import Canvas, Pose
@@ -26,7 +26,7 @@ TEXELS = 620.0
 def _shine(light: Plane, sheet: Plane, left: float, top: float, step: float) -> None:
     """Add `sheet` (SIDE, SIDE, 3) to `light`: its texel (left, top) to the first pixel, `step` texels between two."""
     rows, columns, _ = light.shape
-    for j in prange(rows):
+    for j in range(rows):
         v = f4(top) + f4(j) * f4(step)
         whole = np.floor(v)
         down = v - whole

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.mathx import decay, tap
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
@@ -82,7 +82,7 @@ def draw_water(
     b_texels = f4(bx.shape[0]) / f4(b_length)
     first = max(i4(0), i4(np.ceil(view[HORIZON_ROW] - f4(0.4))))
     count = rows - first
-    for k in prange(count):
+    for k in range(count):
         # Every thread gets near and far rows alike: they do not cost the same.
         j = first + (k * 7) % count if count % 7 != 0 else first + k
         py = min((view[HORIZON_ROW] - f4(j) - f4(0.5)) / view[FOCAL], f4(-1e-4))

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import clamp, decay, turn
@@ -31,7 +31,7 @@ def _sphere(
     radius = disc[2]
     least = max(i4(np.floor(disc[1] - radius * f4(AIR))), i4(0))
     end = min(i4(np.ceil(disc[1] + radius * f4(AIR))), i4(rows))
-    for j in prange(least, end):
+    for j in range(least, end):
         middle = disc[0]
         sun_x, sun_y, sun_z = sun[0], sun[1], sun[2]
         y = (disc[1] - f4(j) - f4(0.5)) / radius

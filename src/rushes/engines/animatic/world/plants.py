@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.sprites import LEVELS, SIDE, VARIANTS, atlas, spans
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
-
-BANDS = 16
 
 
 @dataclass(frozen=True)
@@ -56,56 +54,51 @@ def _draw(light: Plane, sprites: Bytes, spans: Plane, items: Plane) -> None:
     `sprites` are 0…255; `spans` is from where to where (0…1) each row of a sprite covers anything."""
     rows, columns, _ = light.shape
     side = f4(SIDE - 1)
-    for slot in prange(BANDS):
-        # Bands are dealt out so that each thread gets upper and lower ones.
-        band = (slot * 7) % BANDS
-        first = rows * band // BANDS
-        end = rows * (band + 1) // BANDS
-        for q in range(items.shape[0]):
-            top, height = items[q, 3], items[q, 5]
-            j0 = max(first, i4(top))
-            j1 = min(end, i4(top + height) + 1)
-            if j0 >= j1:
+    for q in range(items.shape[0]):
+        top, height = items[q, 3], items[q, 5]
+        j0 = max(i4(0), i4(top))
+        j1 = min(i4(rows), i4(top + height) + 1)
+        if j0 >= j1:
+            continue
+        k, level = i4(items[q, 0]), i4(items[q, 1])
+        left, width, clear, depth = items[q, 2], items[q, 4], items[q, 9], items[q, 11]
+        for j in range(j0, j1):
+            v = (f4(j) + f4(0.5) - top) / height
+            if v < f4(0) or v >= f4(1):
                 continue
-            k, level = i4(items[q, 0]), i4(items[q, 1])
-            left, width, clear, depth = items[q, 2], items[q, 4], items[q, 9], items[q, 11]
-            for j in range(j0, j1):
-                v = (f4(j) + f4(0.5) - top) / height
-                if v < f4(0) or v >= f4(1):
+            shift = items[q, 10] * (f4(1) - v) * (f4(1) - v)
+            fv = v * side
+            iv = min(i4(fv), i4(SIDE - 2))
+            dv = fv - f4(iv)
+            i0 = max(i4(0), i4(left + shift + spans[k, level, iv, 0] * width))
+            i1 = min(i4(columns), i4(left + shift + spans[k, level, iv, 1] * width) + 1)
+            for i in range(i0, i1):
+                u = (f4(i) + f4(0.5) - left - shift) / width
+                if u < f4(0) or u >= f4(1) or light[j, i, 3] < depth:
                     continue
-                shift = items[q, 10] * (f4(1) - v) * (f4(1) - v)
-                fv = v * side
-                iv = min(i4(fv), i4(SIDE - 2))
-                dv = fv - f4(iv)
-                i0 = max(i4(0), i4(left + shift + spans[k, level, iv, 0] * width))
-                i1 = min(i4(columns), i4(left + shift + spans[k, level, iv, 1] * width) + 1)
-                for i in range(i0, i1):
-                    u = (f4(i) + f4(0.5) - left - shift) / width
-                    if u < f4(0) or u >= f4(1) or light[j, i, 3] < depth:
-                        continue
-                    fu = u * side
-                    iu = min(i4(fu), i4(SIDE - 2))
-                    du = fu - f4(iu)
-                    w00 = (f4(1) - du) * (f4(1) - dv)
-                    w01 = du * (f4(1) - dv)
-                    w10 = (f4(1) - du) * dv
-                    w11 = du * dv
-                    a = (sprites[k, level, iv, iu, 0] * w00 + sprites[k, level, iv, iu + 1, 0] * w01
-                         + sprites[k, level, iv + 1, iu, 0] * w10 + sprites[k, level, iv + 1, iu + 1, 0] * w11) * f4(1 / 255)  # fmt: skip
-                    if a < f4(0.01):
-                        continue
-                    s = (sprites[k, level, iv, iu, 1] * w00 + sprites[k, level, iv, iu + 1, 1] * w01
-                         + sprites[k, level, iv + 1, iu, 1] * w10 + sprites[k, level, iv + 1, iu + 1, 1] * w11) * f4(1 / 255)  # fmt: skip
-                    # The foot lies in its own shade.
-                    s *= f4(0.45) + f4(0.55) * min((f4(1) - v) * f4(3), f4(1))
-                    r = items[q, 6] * s * clear + items[q, 12] * (f4(1) - clear)
-                    g = items[q, 7] * s * clear + items[q, 13] * (f4(1) - clear)
-                    b = items[q, 8] * s * clear + items[q, 14] * (f4(1) - clear)
-                    light[j, i, 0] += (r - light[j, i, 0]) * a
-                    light[j, i, 1] += (g - light[j, i, 1]) * a
-                    light[j, i, 2] += (b - light[j, i, 2]) * a
-                    if a > f4(0.6):
-                        light[j, i, 3] = depth
+                fu = u * side
+                iu = min(i4(fu), i4(SIDE - 2))
+                du = fu - f4(iu)
+                w00 = (f4(1) - du) * (f4(1) - dv)
+                w01 = du * (f4(1) - dv)
+                w10 = (f4(1) - du) * dv
+                w11 = du * dv
+                a = (sprites[k, level, iv, iu, 0] * w00 + sprites[k, level, iv, iu + 1, 0] * w01
+                     + sprites[k, level, iv + 1, iu, 0] * w10 + sprites[k, level, iv + 1, iu + 1, 0] * w11) * f4(1 / 255)  # fmt: skip
+                if a < f4(0.01):
+                    continue
+                s = (sprites[k, level, iv, iu, 1] * w00 + sprites[k, level, iv, iu + 1, 1] * w01
+                     + sprites[k, level, iv + 1, iu, 1] * w10 + sprites[k, level, iv + 1, iu + 1, 1] * w11) * f4(1 / 255)  # fmt: skip
+                # The foot lies in its own shade.
+                s *= f4(0.45) + f4(0.55) * min((f4(1) - v) * f4(3), f4(1))
+                r = items[q, 6] * s * clear + items[q, 12] * (f4(1) - clear)
+                g = items[q, 7] * s * clear + items[q, 13] * (f4(1) - clear)
+                b = items[q, 8] * s * clear + items[q, 14] * (f4(1) - clear)
+                light[j, i, 0] += (r - light[j, i, 0]) * a
+                light[j, i, 1] += (g - light[j, i, 1]) * a
+                light[j, i, 2] += (b - light[j, i, 2]) * a
+                if a > f4(0.6):
+                    light[j, i, 3] = depth
 
 
 class Plants:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.furniture import Furniture
@@ -26,7 +26,7 @@ def _beams(mist: Plane, grain: Plane, view: Plane, lamps: Plane, high: float, t:
     """Fill `mist` (H, W, 3) with beams from above, each a cone of lit dust; `view` is packed for its size. `lamps`
     (n, 6): where each hangs and aims (metres right), how far away, its colour; `high` is where they hang."""
     rows, columns, _ = mist.shape
-    for j in prange(rows):
+    for j in range(rows):
         seen, beams = view.copy(), lamps.copy()
         fine = f4(1) / seen[FOCAL]
         py = (seen[HORIZON_ROW] - f4(j) - f4(0.5)) * fine
@@ -62,7 +62,7 @@ def _inside(
     light, room light, rug, its border, what grows outside; `feet` what stands on the floor, as the rug;
     `lamps` the beams and `mist` (about half as large as `light`) what they light up in the air, as `_beams` has them."""
     rows, columns, _ = light.shape
-    for j in prange(rows):
+    for j in range(rows):
         # Their own copies: what the loop stores could otherwise, for all the compiler knows, change them.
         seen, box, paint, beams = view.copy(), sizes.copy(), paints.copy(), lamps.copy()
         fine = f4(1) / seen[FOCAL]

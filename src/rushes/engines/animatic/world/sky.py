@@ -11,11 +11,10 @@ import cv2
 import numpy as np
 import scipy.fft
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, prange
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
 from rushes.engines.animatic.world import air
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.mathx import decay, smooth, tap
-from rushes.engines.animatic.world.strip import dealt
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 FAR = np.float32(1e6)
@@ -105,8 +104,7 @@ def draw_sky(out: Plane, view: Plane, a: Plane, tile: Plane, t: float, dome: boo
     shown = rows
     if not dome:
         shown = min(max(i4(np.ceil(view[HORIZON_ROW] - f4(0.5))) + 1, i4(1)), i4(rows))
-    for turn in prange(shown):
-        j = dealt(turn, shown)
+    for j in range(shown):
         # Their own copy: what the loop stores could otherwise, for all the compiler knows, change it.
         air_ = a.copy()
         seen = view.copy()

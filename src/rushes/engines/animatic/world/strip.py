@@ -13,13 +13,6 @@ STRIP = 8
 
 
 @inner
-def dealt(turn: int, strips: int) -> int:
-    """The strip of a turn: every other one first, so that two threads get an even share of left and right."""
-    half = (strips + 1) // 2
-    return turn * 2 if turn < half else (turn - half) * 2 + 1
-
-
-@inner
 def lift(light: Plane, first: int, strip: Plane) -> None:
     """Copy the columns from `first` on of `light` (H, W, 4) into `strip` (STRIP, H, 4)."""
     rows, columns, _ = light.shape

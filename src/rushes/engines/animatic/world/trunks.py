@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, prange
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import decay, tap
-from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
+from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -33,10 +33,8 @@ def _cast(light: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, la
     ahead = lamp[2] * view[COS] + lamp[0] * view[SIN]
     across = lamp[0] * view[COS] - lamp[2] * view[SIN]
     back = max(ahead, f4(0))
-    strips = (columns + STRIP - 1) // STRIP
-    for turn in prange(strips):
-        first_column = dealt(turn, strips) * STRIP
-        strip = np.empty((STRIP, rows, 4), np.float32)
+    strip = np.empty((STRIP, rows, 4), np.float32)
+    for first_column in range(0, columns, STRIP):
         lift(light, first_column, strip)
         for column in range(min(STRIP, columns - first_column)):
             i = first_column + column
