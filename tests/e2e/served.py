@@ -9,6 +9,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from typing import Any, TypeVar
 
 import httpx2
 import psutil
+from typer.testing import CliRunner
 
+from rushes.cli.app import app
 from tests.cards import ALL
 
 T = TypeVar("T")
@@ -199,10 +202,10 @@ def _welcome(process: subprocess.Popen[str], log: Path) -> str:
     return line.split()[3]
 
 
-def refused(data: Path, *arguments: str, **settings: object) -> str:
+def refused(data: Path, **settings: object) -> str:
     """What a start that must not succeed says; it ends by itself with a sentence and no traceback."""
     ended = subprocess.run(
-        [*PROGRAM, "serve", *arguments],
+        [*PROGRAM, "serve"],
         env=environment(data, **settings),
         capture_output=True,
         stdin=subprocess.DEVNULL,
@@ -211,7 +214,21 @@ def refused(data: Path, *arguments: str, **settings: object) -> str:
         cwd=data.parent,
         check=False,
     )
-    assert ended.returncode not in (0, None), ended.stdout
-    assert "Traceback" not in ended.stderr, ended.stderr
-    assert ended.stdout == ""
-    return " ".join(ended.stderr.split())
+    return _refusal(ended.returncode, ended.stdout, ended.stderr)
+
+
+def refused_here(data: Path, **settings: object) -> str:
+    """The same of a start within this process, which is a hundred times cheaper. Nothing of it may be left running."""
+    threads = threading.active_count()
+    env = environment(data, **settings)
+    ended = CliRunner().invoke(app, ["serve"], env=dict.fromkeys(os.environ.keys() - env.keys()) | env)
+    assert isinstance(ended.exception, SystemExit), ended.exception
+    assert threading.active_count() == threads
+    return _refusal(ended.exit_code, ended.stdout, ended.stderr)
+
+
+def _refusal(code: int, out: str, told: str) -> str:
+    assert code == 1, told
+    assert "Traceback" not in told, told
+    assert out == ""
+    return " ".join(told.split())

@@ -12,12 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.served import GMI, refused, serve
+from tests.e2e.served import GMI, refused, refused_here, serve
 from tests.tls import self_signed
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_second_server_on_the_folder_is_refused(data: Path) -> None:
@@ -34,14 +30,14 @@ def test_a_second_server_on_the_folder_is_refused(data: Path) -> None:
 def test_a_taken_port_is_refused(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        said = refused(data, port=port)
+        said = refused_here(data, port=port)
         assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in said
         assert "--port" in said
 
 
 def test_a_data_folder_that_is_a_file_is_refused(data: Path) -> None:
     data.write_text("a letter")
-    said = refused(data)
+    said = refused_here(data)
     assert f"the data folder {data} cannot be written" in said
     assert data.read_text() == "a letter"
 
@@ -55,7 +51,7 @@ def test_a_corrupt_ledger_is_refused_and_untouched(data: Path, damage: bytes) ->
     data.mkdir()
     ledger = data / "ledger.sqlite3"
     ledger.write_bytes(damage)
-    said = refused(data)
+    said = refused_here(data)
     assert f"ledger {ledger} is damaged" in said
     assert "restore a backup" in said
     assert ledger.read_bytes() == damage
@@ -71,19 +67,19 @@ def test_a_ledger_broken_in_the_middle_is_refused_and_untouched(data: Path) -> N
     whole = bytearray(ledger.read_bytes())
     whole[4096 * 3 : 4096 * 9] = os.urandom(4096 * 6)
     ledger.write_bytes(whole)
-    assert "is damaged" in refused(data)
+    assert "is damaged" in refused_here(data)
     assert ledger.read_bytes() == whole
 
 
 def test_a_corrupt_secret_is_refused(data: Path) -> None:
     data.mkdir()
     (data / "secret").write_text("not hex")
-    assert "the signing secret" in refused(data)
+    assert "the signing secret" in refused_here(data)
     assert (data / "secret").read_text() == "not hex"
 
 
 def test_other_machines_need_a_chosen_key(data: Path) -> None:
-    said = refused(data, host="0.0.0.0", api_key="")
+    said = refused_here(data, host="0.0.0.0", api_key="")
     assert "no key was chosen" in said
     assert "rushes keys create" in said
 
@@ -113,7 +109,7 @@ def test_the_first_key_opens_and_stays(data: Path) -> None:
     ],
 )
 def test_a_wrong_setting_is_refused(data: Path, settings: dict[str, object], text: str) -> None:
-    assert text in refused(data, **settings)
+    assert text in refused_here(data, **settings)
 
 
 @pytest.mark.parametrize(
@@ -128,7 +124,7 @@ def test_a_wrong_card_is_refused(data: Path, card: str, text: str) -> None:
     cards = data.with_name("cards")
     cards.mkdir()
     (cards / "own.toml").write_text(card)
-    assert text in refused(data, cards=cards)
+    assert text in refused_here(data, cards=cards)
 
 
 @pytest.fixture
@@ -149,7 +145,7 @@ def test_https_with_a_certificate(data: Path, certificate: tuple[Path, Path]) ->
 
 def test_a_key_of_another_certificate_is_refused(data: Path, certificate: tuple[Path, Path]) -> None:
     cert, _ = certificate
-    said = refused(data, tls_cert=cert, tls_key=cert)
+    said = refused_here(data, tls_cert=cert, tls_key=cert)
     assert "cannot be used" in said
     assert "the key must belong to the certificate" in said
 
