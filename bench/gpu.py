@@ -20,10 +20,11 @@ import argparse
 import gc
 import importlib.util
 import platform
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -48,9 +49,9 @@ import torch  # noqa: E402
 
 from bench import bare, product  # noqa: E402
 from bench.figures import in_turns  # noqa: E402
-from bench.models import MODELS, PROMPT, TINY, Model, small, storages, twin  # noqa: E402
+from bench.models import MODELS, PROMPT, TINY, Model, settings_of, small, storages, twin  # noqa: E402
 from bench.silent import Silent  # noqa: E402
-from rushes.core.errors import RushesError  # noqa: E402
+from rushes.core.errors import RushesError, SetupError  # noqa: E402
 from rushes.core.shot import Shot  # noqa: E402
 from rushes.engines.diffusers import DiffusersEngine  # noqa: E402
 from rushes.engines.diffusers.levers import transformers  # noqa: E402
@@ -62,18 +63,29 @@ SECTION = Path(__file__).with_name("gpu.md")
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 KEPT = Path("out") / "gpu"
 BEGIN, END = "<!-- gpu: begin -->", "<!-- gpu: end -->"
+KERNEL, KERNEL_OF_CPU = "_native_cudnn", "native"
+"""The attention that is tried beside the default. On a CPU the default is the only one that also goes between ranks."""
 VARIANTS: dict[str, Levers] = {
     "engine": Levers(),
     "compile": Levers(compile=True),
-    "attention": Levers(attention="_native_cudnn"),
+    "attention": Levers(attention=KERNEL),
     "fp8": Levers(fp8=True),
+    "torchao-int8": Levers(torchao="int8"),
+    "torchao-fp8": Levers(torchao="fp8"),
     "tiling": Levers(tiling=True),
-    "all": Levers(compile=True, attention="_native_cudnn", tiling=True),
+    "2-gpus": Levers(context_parallel=2),
+    "all": Levers(compile=True, attention=KERNEL, tiling=True),
+    "all-torchao": Levers(compile=True, attention=KERNEL, torchao="fp8", tiling=True),
+    "all-2-gpus": Levers(compile=True, attention=KERNEL, tiling=True, context_parallel=2),
 }
+"""All together, but `fp8`: what it widens layer by layer breaks the compiled graph at every layer, and `torchao` excludes
+it. Those of 2 GPUs need as many."""
 PRODUCT = "product"
 """The name, beside those of the variants, that chooses the whole product."""
 COMPILING = 90.0
 """Seconds that compiling the blocks is expected to take at most."""
+RANK_BYTES = 0.5e9
+"""A second, in which the weights of a rank go to the disk and come back."""
 HEADS = ("model", "variant", "s a step", "end to end, s", "peak GiB", "host ms a step", "over plain")
 PRODUCT_HEADS = (
     "model",
@@ -203,8 +215,12 @@ class Pair:
         self._plain, self._own = pipe, twin(pipe)
         self._device, self._folder = device, folder
         self._meters = {id(side): Meter(side, device) for side in (self._plain, self._own)}
-        self.engine = DiffusersEngine({"recipe": model.recipe, "models": str(folder), "device": device})
+        ranks = recipe.levers.context_parallel
+        places = _places(device, ranks)
+        self.engine = DiffusersEngine({"recipe": model.recipe, "models": str(folder), "device": places})
         self.engine.recipe = recipe
+        if ranks > 1:
+            save_transformers(self._own, folder / recipe.name)
         self.engine.adopt(self._own)
         self.shot = Shot(prompt=PROMPT, seconds=5, aspect_ratio="16:9", sound=recipe.sound, seed=1)
 
@@ -228,6 +244,9 @@ class Pair:
             yield
         finally:
             self.engine.recipe = own
+
+    def close(self) -> None:
+        self.engine.unload()
 
     def _render(self, path: Path) -> None:
         plan = self.engine.plan(self.shot, None)
@@ -264,15 +283,15 @@ def measure(model: Model, pipe: Any, recipe: Recipe, device: str, levers: Levers
     try:
         with TemporaryDirectory(prefix="rushes-bench-") as folder:
             pair = Pair(model, pipe, recipe, device, Path(folder))
-            in_turns(1, pair.plain, pair.ours)  # compiles, and warms what is warm in a service
-            pairs = [(plain, ours) for plain, ours in in_turns(rounds, pair.plain, pair.ours)]
-            with pair.smallest():
-                in_turns(1, pair.plain, pair.ours)
-                host = [
-                    (1000 * plain.step, 1000 * ours.step)
-                    for plain, ours in in_turns(rounds, pair.plain, pair.ours)
-                ]
-            pair.engine.unload()
+            with closing(pair):
+                in_turns(1, pair.plain, pair.ours)  # compiles, and warms what is warm in a service
+                pairs = [(plain, ours) for plain, ours in in_turns(rounds, pair.plain, pair.ours)]
+                with pair.smallest():
+                    in_turns(1, pair.plain, pair.ours)
+                    host = [
+                        (1000 * plain.step, 1000 * ours.step)
+                        for plain, ours in in_turns(rounds, pair.plain, pair.ours)
+                    ]
     except (RushesError, RuntimeError, ImportError) as error:  # torch's own out of memory among them
         return Measured(levers, refused=f"{type(error).__name__}: {error}".splitlines()[0][:200])
     finally:
@@ -283,6 +302,33 @@ def measure(model: Model, pipe: Any, recipe: Recipe, device: str, levers: Levers
         if device != "cpu":
             torch.cuda.empty_cache()
     return Measured(levers, pairs, host)
+
+
+def _places(device: str, ranks: int) -> str:
+    """The devices of so many ranks, `device` first. Raises `SetupError` where there are not so many."""
+    if device == "cpu" or ranks == 1:
+        return device
+    there = torch.cuda.device_count()
+    if there < ranks:
+        raise SetupError(f"lever context_parallel = {ranks} wants {ranks} GPUs, and here is {there}")
+    return ",".join(f"cuda:{number}" for number in range(ranks))
+
+
+def save_transformers(pipe: Any, folder: Path) -> None:
+    """As a checkpoint of nothing else, which is all that a rank reads. Raises `SetupError` for too small a disk."""
+    needed = sum(storages(pipe, transformers(pipe)).values())
+    free = shutil.disk_usage(folder.parent).free
+    if free < needed + GIB:
+        raise SetupError(
+            f"ranks read their weights from {folder.parent}, which has {free / GIB:.0f} of the {needed / GIB:.0f} GiB"
+            " that they take"
+        )
+    heads = {id(model) for model in transformers(pipe)}
+    parts = {
+        name: part if id(part) in heads or name == "scheduler" else None
+        for name, part in pipe.components.items()
+    }
+    type(pipe)(**settings_of(pipe), **parts).save_pretrained(folder)
 
 
 def _drop_hooks(pipe: Any) -> None:
@@ -333,9 +379,9 @@ def run(
     clip = 0.0
     for variant in (word for word in wanted if word != PRODUCT):
         levers = VARIANTS[variant]
-        if not budget.allows(
-            2 * (rounds + 1) * clip + (COMPILING if levers.compile and device != "cpu" else 0)
-        ):
+        if levers.attention and device == "cpu":
+            levers = msgspec.structs.replace(levers, attention=KERNEL_OF_CPU)
+        if not budget.allows(2 * (rounds + 1) * clip + _preparing(levers, pipe, device)):
             left.append(variant)
             continue
         kept.variants[variant] = measured = measure(model, pipe, recipe, device, levers, rounds)
@@ -360,6 +406,15 @@ def run(
             kept.save(folder)
             print(name, PRODUCT, f"{len(kept.product.pairs)} pairs", flush=True)
     return left
+
+
+def _preparing(levers: Levers, pipe: Any, device: str) -> float:
+    """Seconds that a lever is expected to take before its first clip."""
+    if device == "cpu":
+        return 0.0
+    ranks = levers.context_parallel > 1
+    weights = sum(storages(pipe, transformers(pipe)).values())
+    return COMPILING * levers.compile + ranks * weights / RANK_BYTES
 
 
 def _free(device: str) -> int:

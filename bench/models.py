@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -228,12 +228,17 @@ def settled(pipe: Any) -> Any:
 def twin(pipe: Any) -> Any:
     """A second pipeline over the same weights. Its modules are its own: hooks, attention, compiled code and the storage
     that a lever changes do not reach the first."""
-    parts = {name: _copy(part) for name, part in pipe.components.items()}
-    wanted = inspect.signature(type(pipe).__init__).parameters
-    parts |= {name: value for name, value in pipe.config.items() if name in wanted and name not in parts}
-    made = type(pipe)(**parts)
+    made = type(pipe)(**settings_of(pipe), **{name: _copy(part) for name, part in pipe.components.items()})
     made.set_progress_bar_config(disable=True)
     return made
+
+
+def settings_of(pipe: Any) -> dict[str, Any]:
+    """What its class is made with besides components."""
+    wanted = inspect.signature(type(pipe).__init__).parameters
+    return {
+        name: value for name, value in pipe.config.items() if name in wanted and name not in pipe.components
+    }
 
 
 def _copy(part: Any) -> Any:
@@ -247,19 +252,26 @@ def _copy(part: Any) -> Any:
     return copy.deepcopy(part, shared)
 
 
-def storages(pipe: Any) -> dict[int, int]:
-    """Bytes of its weights by where they lie."""
+def storages(pipe: Any, parts: Iterable[Any] | None = None) -> dict[int, int]:
+    """Bytes of the weights of its `parts`, all by default, by where they lie."""
     found: dict[int, int] = {}
-    for tensor in _tensors(pipe):
-        memory = tensor.untyped_storage()
-        found[memory.data_ptr()] = memory.nbytes()
+    for part in pipe.components.values() if parts is None else parts:
+        if isinstance(part, torch.nn.Module):
+            for tensor in chain(part.parameters(), part.buffers()):
+                for plain in _plain(tensor):
+                    memory = plain.untyped_storage()
+                    found[memory.data_ptr()] = memory.nbytes()
     return found
 
 
-def _tensors(pipe: Any) -> Iterator[torch.Tensor]:
-    for part in pipe.components.values():
-        if isinstance(part, torch.nn.Module):
-            yield from chain(part.parameters(), part.buffers())
+def _plain(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The tensors of which one of torchao's kinds is put together, or itself."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        for name in names:
+            yield from _plain(getattr(tensor, name))
+    else:
+        yield tensor
 
 
 def byte_tokenizer(side: str = "right") -> Any:

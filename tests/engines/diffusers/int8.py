@@ -9,8 +9,11 @@ import sys
 import numpy as np
 import torch
 
+from bench import gpu
+from bench.models import TINY, storages
 from rushes.engines.contract import Recorder
-from rushes.engines.diffusers import DiffusersEngine
+from rushes.engines.diffusers import DiffusersEngine, levers
+from rushes.engines.diffusers.recipe import Levers
 from tests.engines.diffusers.test_render import frames, pipe_of
 
 
@@ -18,6 +21,12 @@ def loaded(options: str) -> DiffusersEngine:
     engine = DiffusersEngine(json.loads(options))
     engine.load(Recorder())
     return engine
+
+
+def measured(pulled: Levers) -> str:
+    """Why it could not be measured."""
+    model = TINY["tiny"]
+    return gpu.measure(model, model.make("cpu"), model.adjusted(steps=1), "cpu", pulled, rounds=1).refused
 
 
 def main() -> None:
@@ -33,6 +42,9 @@ def main() -> None:
         "others": sorted({kind for name, kind in kinds.items() if not name.startswith("blocks.")}),
         "difference": float(np.abs(frames(plain).astype(int) - first.astype(int)).mean()),
         "repeats": bool(np.array_equal(first, frames(small))),
+        "bytes": sum(storages(pipe_of(small), levers.transformers(pipe_of(small))).values())
+        / sum(storages(pipe_of(plain), levers.transformers(pipe_of(plain))).values()),
+        "bench": {name: measured(gpu.VARIANTS[name]) for name in ("torchao-int8", "torchao-fp8")},
     }
     print(json.dumps(told))
 

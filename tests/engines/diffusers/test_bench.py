@@ -4,6 +4,8 @@ where nothing was measured."""
 from __future__ import annotations
 
 import logging
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,12 @@ from diffusers import WanTransformer3DModel
 
 from bench import bare, gpu, product
 from bench.models import MODELS, PROMPT, TINY, in_precision, storages, twin
+from rushes.core.errors import SetupError
 from rushes.core.shot import Shot
+from rushes.engines.contract import Recorder
+from rushes.engines.diffusers import loading
+from rushes.engines.diffusers.levers import transformers
+from rushes.engines.diffusers.placement import Placement
 from rushes.engines.diffusers.recipe import GIB, Levers, read_recipe
 
 logging.getLogger("diffusers").setLevel(logging.ERROR)
@@ -41,26 +48,62 @@ def test_every_lever_is_measured_in_turns_and_kept(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(WanTransformer3DModel, "compile_repeated_blocks", compile_eagerly)
     monkeypatch.setattr(bare, "clip", told("plain", bare.clip))
     monkeypatch.setattr(gpu.Pair, "_render", told("ours", gpu.Pair._render))
-    monkeypatch.setitem(gpu.VARIANTS, "attention", Levers(attention="_native_math"))
+    monkeypatch.setattr(gpu, "KERNEL_OF_CPU", "_native_math")
     first = bench(tmp_path, "--variants", "engine,compile")
     assert [row[1] for row in cells(first)] == ["plain diffusers", "engine", "compile"]
     warmed_and_measured = ["plain", "ours"] * 2
     assert order == warmed_and_measured * 2 * 2, "large and smallest clips of two variants, always in turns"
-    text = bench(tmp_path, "--variants", "attention,fp8,tiling,all")
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    text = bench(tmp_path, "--variants", "attention,fp8,torchao-int8,torchao-fp8,tiling,all,all-torchao")
     rows = cells(text)
     assert [row[1] for row in rows] == [
         "plain diffusers",
-        *("engine", "compile", "attention", "fp8", "tiling"),
+        *("engine", "compile", "attention", "fp8", "tiling", "all"),
     ]
     assert all(float(number) > 0 for row in rows for number in (row[2], row[3], row[5]))
-    assert [float(row[6]) > 0 for row in rows[1:]] == [True] * 5
-    assert "tiny, all: could not be had (" in text, "cuDNN has no attention for a CPU"
+    assert [float(row[6]) > 0 for row in rows[1:]] == [True] * 6
+    for name in ("torchao-int8", "torchao-fp8", "all-torchao"):
+        assert f"tiny, {name}: could not be had (SetupError: lever torchao" in text
     (kept,) = gpu.read_kept(tmp_path)
-    assert set(kept.variants) == set(gpu.VARIANTS)
+    assert set(kept.variants) == set(gpu.VARIANTS) - {"2-gpus", "all-2-gpus"}
     assert (kept.at.device, kept.at.torch, kept.at.steps) == ("CPU", torch.__version__, 1)
     assert gpu.main(["--table", "--results", str(tmp_path)]) == text, "without measuring anything"
     assert gpu.begin(tmp_path, "tiny", kept.at).variants == kept.variants
     assert gpu.begin(tmp_path, "tiny", msgspec.structs.replace(kept.at, steps=2)).variants == {}
+
+
+def test_every_lever_is_tried_alone_but_those_that_look_at_values() -> None:
+    alone = {
+        (name, value)
+        for levers in gpu.VARIANTS.values()
+        for name, value in msgspec.structs.asdict(levers).items()
+        if msgspec.structs.replace(Levers(), **{name: value}) == levers != Levers()
+    }
+    left_out = {"first_block_cache", "mag_cache", "mag_ratios"}
+    assert {name for name, _ in alone} == set(Levers.__struct_fields__) - left_out
+    assert {value for name, value in alone if name == "torchao"} == {"int8", "fp8"}
+
+
+def test_ranks_read_what_is_saved_for_them_where_there_are_gpus_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = TINY["tiny"]
+    recipe, pipe = model.adjusted(), model.make("cpu")
+    gpu.save_transformers(pipe, tmp_path / "weights")
+    folders, alone = {recipe.name: tmp_path / "weights"}, Placement()
+    rank = loading.load(recipe, folders, ["cpu"], alone, Recorder(), transformers_alone=True)
+    assert rank.text.text_encoder is rank.text.vae is None
+    for ours, theirs in zip(transformers(pipe), transformers(rank.text), strict=True):
+        there = theirs.state_dict()
+        assert all(torch.equal(tensor, there[name]) for name, tensor in ours.state_dict().items())
+    recipe = msgspec.structs.replace(recipe, levers=gpu.VARIANTS["2-gpus"])
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(SetupError, match="context_parallel = 2 wants 2 GPUs, and here is 1"):
+        gpu.Pair(model, pipe, recipe, "cuda:0", tmp_path)
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(gpu.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(SetupError, match=r"ranks read their weights from .*, which has 0 of the 0 GiB"):
+        gpu.save_transformers(pipe, tmp_path / "weights")
 
 
 def test_the_product_is_measured_by_pairs_and_its_gaps_are_real(tmp_path: Path) -> None:

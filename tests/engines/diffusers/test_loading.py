@@ -221,6 +221,9 @@ def test_int8_weights_make_nearly_the_same_clip(studio: Studio) -> None:
     assert small["others"] == ["Parameter"]
     assert 0 < small["difference"] < 20
     assert small["repeats"]
+    assert small["bytes"] < 0.75, "its tensors are found inside torchao's own"
+    assert small["bench"]["torchao-int8"] == "", "the bench can measure it"
+    assert "torchao = 'fp8' cannot be had here: Float8 dynamic" in small["bench"]["torchao-fp8"]
 
 
 def test_torchao_is_named_where_it_is_missing(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,10 +118,12 @@ class DiffusersEngine:
         self._settle()
 
     def adopt(self, pipe: Any) -> None:
-        """Become ready with a pipeline that is in memory already, instead of `load`: for measurements."""
+        """Become ready with a pipeline that is in memory already, instead of `load`: for measurements. Ranks load the
+        transformers from the folder of the weights."""
         loading.require_libraries()
-        device = machine.best_device(self._device)
-        self._loaded = loading.adopt(self.recipe, pipe, device.name, self._choose(device))
+        devices = self._devices()
+        names = [device.name for device in devices]
+        self._loaded = loading.adopt(self.recipe, pipe, self.folders, names, self._choose(_smallest(devices)))
         self._settle()
 
     def _settle(self) -> None:

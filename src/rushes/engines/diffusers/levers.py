@@ -45,7 +45,11 @@ LEVERS: tuple[Lever, ...] = (
         " not for two experts",
         "1.6 to 1.9 times faster; pointless at 4 steps",
     ),
-    Lever("fp8", "the transformer is stored in 8 bits and widened layer by layer", "halves its memory"),
+    Lever(
+        "fp8",
+        "the transformer is stored in 8 bits and widened layer by layer, which breaks the graphs of `compile`",
+        "halves its memory",
+    ),
     Lever(
         "torchao",
         "the blocks of the transformer in 8 bits by torchao: `int8` weights, or `fp8` in weights and sums; needs the"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,16 +98,40 @@ def load(
     `transformers_alone`. Raises `SetupError` for weights that cannot be used, and what torch raises when memory runs
     out."""
     started = time.monotonic()
+    with _with_ranks(recipe, folders, devices, placement) as made:
+        _load(made, folders, control, transformers_alone)
+        if made.ranks.world > 1:
+            control.progress(Phase.LOAD, 0.95, f"waiting for {made.ranks.world} ranks")
+        _lead(made)
+    made.seconds = time.monotonic() - started
+    return made
+
+
+def adopt(
+    recipe: Recipe, pipe: Any, folders: Mapping[str, Path], devices: Sequence[str], placement: Placement
+) -> Loaded:
+    """The same over a pipeline that is in memory already, such as one of random weights to measure speed with. Only
+    ranks, where there are any, read what is in the `folders`."""
+    with _with_ranks(recipe, folders, devices, placement) as made:
+        _seat(made, pipe, recipe)
+        _place(made, placement)
+        _lead(made)
+    return made
+
+
+@contextmanager
+def _with_ranks(
+    recipe: Recipe, folders: Mapping[str, Path], devices: Sequence[str], placement: Placement
+) -> Iterator[Loaded]:
+    """Nothing but its ranks, which load meanwhile, and end when it fails."""
     made = Loaded(recipe, devices[0], placement)
     if len(devices) > 1:
         made.ranks = Ranks(recipe, folders, placement, devices)
     try:
-        _load(made, folders, control, transformers_alone)
+        yield made
     except BaseException:
         made.ranks.close()
         raise
-    made.seconds = time.monotonic() - started
-    return made
 
 
 def _load(made: Loaded, folders: Mapping[str, Path], control: Control, transformers_alone: bool) -> None:
@@ -127,31 +152,28 @@ def _load(made: Loaded, folders: Mapping[str, Path], control: Control, transform
     _place(made, made.placement)
     control.progress(Phase.LOAD, 0.9, "checking the weights")
     _check_finite(made, control)
-    if made.ranks.world > 1:
-        control.progress(Phase.LOAD, 0.95, f"waiting for {made.ranks.world} ranks")
+
+
+def _lead(made: Loaded) -> None:
+    """What is loaded leads its ranks, tells where it is, and can be stopped."""
     made.ranks.lead(levers.all_transformers(made.pipelines))
-    _watch(made)
-
-
-def _left_out(weights: Weights) -> dict[str, Any]:
-    """All but the transformers."""
-    return {name: None for name in weights.parameters if not name.startswith("transformer")}
-
-
-def adopt(recipe: Recipe, pipe: Any, device: str, placement: Placement) -> Loaded:
-    """The same over a pipeline that is in memory already, such as one of random weights to measure speed with."""
-    made = Loaded(recipe, device, placement)
-    _seat(made, pipe, recipe)
-    _place(made, placement)
-    _watch(made)
-    return made
-
-
-def _watch(made: Loaded) -> None:
     made.guard.word = made.ranks.say
     made.guard.watch(made.components())
     for pipe in made.pipelines:
         pipe.progress_bar = lambda *_, total=0, **__: made.guard.steps(total)
+
+
+def _left_out(weights: Weights) -> dict[str, Any]:
+    """All that the pipeline wants but its transformers and the scheduler, there or not."""
+    import diffusers
+
+    wanted = inspect.signature(getattr(diffusers, weights.pipeline)).parameters.values()
+    needed = [each.name for each in wanted if each.default is each.empty]
+    return {
+        name: None
+        for name in (*needed, *weights.parameters)
+        if not name.startswith(("transformer", "scheduler"))
+    }
 
 
 def _seat(made: Loaded, pipe: Any, recipe: Recipe) -> None:
