@@ -34,8 +34,9 @@ def commands(page: Path) -> list[str]:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, small: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with photos, and the surroundings of somebody who has just started a server."""
+def desk(tmp_path: Path, small: Server, colour: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with photos, and the surroundings of somebody who has just started a server. What is made without it is
+    made by the colour engine, whose studio is there at once."""
     for name in ("cat.jpg", "photo.jpg"):
         (tmp_path / name).write_bytes(picture("JPEG", 640, 480, noise=True))
     for name in [name for name in os.environ if name.startswith("RUSHES_")]:
@@ -43,7 +44,7 @@ def desk(tmp_path: Path, small: Server, monkeypatch: pytest.MonkeyPatch) -> Path
     for name, value in {
         "RUSHES_API_KEY": KEY,
         "RUSHES_PORT": urlsplit(small.url).port,
-        "RUSHES_CARDS": small.data.parent / "cards",
+        "RUSHES_CARDS": colour,
         "KEY": KEY,
         "API": f"{small.url}/api/v1/ie/requestqueue/apikey",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
