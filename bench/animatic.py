@@ -22,11 +22,10 @@ from pathlib import Path
 import msgspec
 
 from bench.figures import Figure, middle
-from bench.silent import Silent
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.tables import places
-from rushes.engines.base import FrameClip, Picture
+from rushes.engines.base import FrameClip, Picture, Unheard
 from rushes.media.encode import write_video
 
 ROOT = Path(__file__).parent.parent
@@ -55,13 +54,13 @@ def written(frames: Iterable[Picture], clip: FrameClip, count: int, path: Path) 
 def make(shot: Shot, image: Picture | None = None) -> Took:
     """The clip of `shot` by an engine that has all its kernels in memory."""
     engine = AnimaticEngine({})
-    engine.load(Silent())
+    engine.load(Unheard())
     plan = engine.plan(shot, None if image is None else (image.shape[1], image.shape[0]))
     with tempfile.TemporaryDirectory() as name:
         folder, path = Path(name), Path(name) / "clip.mp4"
 
         def rendered() -> FrameClip:
-            return engine.render(shot, plan, image, Silent(), folder)
+            return engine.render(shot, plan, image, Unheard(), folder)
 
         next(rendered().frames)
         started, cpu = time.perf_counter(), time.process_time()
@@ -82,9 +81,9 @@ def first(prompt: str) -> float:
     """Seconds from now to the first picture of a process in which nothing is loaded."""
     started = time.perf_counter()
     engine = AnimaticEngine({})
-    engine.load(Silent())
+    engine.load(Unheard())
     shot = Shot(prompt=prompt)
-    next(engine.render(shot, engine.plan(shot, None), None, Silent(), Path()).frames)
+    next(engine.render(shot, engine.plan(shot, None), None, Unheard(), Path()).frames)
     return time.perf_counter() - started
 
 
@@ -94,9 +93,9 @@ def photograph() -> Picture:
     import numpy as np
 
     engine = AnimaticEngine({})
-    engine.load(Silent())
+    engine.load(Unheard())
     shot = Shot(prompt=PHOTOGRAPHED, cfg_scale=1.0)
-    frame = next(engine.render(shot, engine.plan(shot, None), None, Silent(), Path()).frames)
+    frame = next(engine.render(shot, engine.plan(shot, None), None, Unheard(), Path()).frames)
     return np.asarray(cv2.cvtColor(frame, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 

@@ -26,7 +26,7 @@ def overhead() -> Figure:
     import torch
 
     from bench.models import PROMPT, TINY
-    from bench.silent import Silent
+    from rushes.engines.base import Unheard
     from rushes.engines.diffusers import DiffusersEngine
 
     threads = torch.get_num_threads()
@@ -47,7 +47,7 @@ def overhead() -> Figure:
 
         def rendered() -> float:
             started = time.process_time()
-            for _ in engine.render(shot, plan, None, Silent(), Path(folder)).frames:
+            for _ in engine.render(shot, plan, None, Unheard(), Path(folder)).frames:
                 pass
             return time.process_time() - started
 

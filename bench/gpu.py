@@ -50,9 +50,9 @@ import torch  # noqa: E402
 from bench import bare, product  # noqa: E402
 from bench.figures import in_turns  # noqa: E402
 from bench.models import MODELS, PROMPT, TINY, Model, settings_of, small, storages, twin  # noqa: E402
-from bench.silent import Silent  # noqa: E402
 from rushes.core.errors import RushesError, SetupError  # noqa: E402
 from rushes.core.shot import Shot  # noqa: E402
+from rushes.engines.base import Unheard  # noqa: E402
 from rushes.engines.diffusers import DiffusersEngine  # noqa: E402
 from rushes.engines.diffusers.levers import transformers  # noqa: E402
 from rushes.engines.diffusers.recipe import GIB, Levers, Recipe  # noqa: E402
@@ -250,7 +250,7 @@ class Pair:
 
     def _render(self, path: Path) -> None:
         plan = self.engine.plan(self.shot, None)
-        made = self.engine.render(self.shot, plan, None, Silent(), path.parent)
+        made = self.engine.render(self.shot, plan, None, Unheard(), path.parent)
         size: Mapping[str, int] = {
             "width": plan.width,
             "height": plan.height,

@@ -16,11 +16,10 @@ from av.codec.context import ThreadType
 from av.video.reformatter import VideoReformatter
 
 from bench.figures import Figure, in_turns, middle
-from bench.silent import Silent
 from rushes.core.encoding import Encoding
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
-from rushes.engines.base import FrameClip
+from rushes.engines.base import FrameClip, Unheard
 from rushes.media import frames as convert
 from rushes.media.encode import write_video
 from rushes.worker import job
@@ -129,7 +128,7 @@ def timed(act: Callable[[], object]) -> Took:
 def parts(engine: AnimaticEngine, folder: Path) -> None:
     """Render and encode, called directly."""
     plan = engine.plan(SHOT, None)
-    clip = engine.render(SHOT, plan, None, Silent(), folder)
+    clip = engine.render(SHOT, plan, None, Unheard(), folder)
     assert isinstance(clip, FrameClip)
     write_video(
         clip.frames,
@@ -144,12 +143,12 @@ def parts(engine: AnimaticEngine, folder: Path) -> None:
 
 
 def whole(engine: AnimaticEngine, folder: Path) -> None:
-    job.make(job.Job(name="bench.1", shot=SHOT, folder=str(folder)), engine, Silent())
+    job.make(job.Job(name="bench.1", shot=SHOT, folder=str(folder)), engine, Unheard())
 
 
 def whole_job() -> list[Figure]:
     engine = AnimaticEngine({"height": JOB_HEIGHT})
-    engine.load(Silent())
+    engine.load(Unheard())
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts(engine, folder)

@@ -28,12 +28,11 @@ import numpy as np
 import numpy.typing as npt
 
 import rushes.engines.animatic
-from rushes.core.request import Phase
 from rushes.core.shot import AspectRatio, Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.film import film
 from rushes.engines.animatic.tables import places, table
-from rushes.engines.base import Picture
+from rushes.engines.base import Unheard
 
 Image = npt.NDArray[np.uint8]
 ASPECTS: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
@@ -47,21 +46,6 @@ STAND_INS = ("lake", "sea", "mountains", "city", "forest", "waterfall")
 """Places that are drawn as photographs where there are none: sky, water, streets, things near and far."""
 STRIP = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 FPS = 24
-
-
-class Quiet:
-    """A control that nobody listens to."""
-
-    cancelled = False
-
-    def check(self) -> None:
-        return
-
-    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
-        return
-
-    def preview(self, picture: Picture) -> None:
-        return
 
 
 @dataclass(frozen=True)
@@ -94,7 +78,7 @@ def draw(cell: Cell, height: int) -> Image:
         prompt=cell.prompt, aspect_ratio=cell.aspect, seed=cell.seed, cfg_scale=cell.cfg, has_image=photo is not None
     )  # fmt: skip
     plan = engine.plan(shot, None if photo is None else (photo.shape[1], photo.shape[0]))
-    made = film(shot, plan, photo, engine.rendered(plan), Quiet())
+    made = film(shot, plan, photo, engine.rendered(plan), Unheard())
     images = []
     for u in cell.at:
         image = cv2.cvtColor(made.frame(min(int(u * plan.frames), plan.frames - 1)), cv2.COLOR_YUV2BGR_I420)

@@ -149,6 +149,21 @@ class Control(Protocol):
         has nothing to show before the end never calls it; each call replaces the last."""
 
 
+class Unheard:
+    """The `Control` of work that nobody watches or stops: compiling ahead of time, a benchmark, a contact sheet."""
+
+    cancelled = False
+
+    def check(self) -> None:
+        """Nobody cancels it."""
+
+    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
+        """Nobody listens."""
+
+    def preview(self, picture: Picture) -> None:
+        """Nobody looks."""
+
+
 @runtime_checkable
 class Engine(Protocol):
     """One engine, made by its entry point with the card's `[engine]` options (TOML values).

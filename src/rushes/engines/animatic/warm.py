@@ -16,7 +16,7 @@ from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic import cache
 from rushes.engines.animatic.tables import places, table
-from rushes.engines.base import Control, Picture, Plan
+from rushes.engines.base import Control, Picture, Plan, Unheard
 
 NEEDED = ("space on a starry night",)
 """Draws the sky, lights on it, and the print."""
@@ -37,21 +37,6 @@ class _Loading:
 
     def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
         self._control.check()
-
-    def preview(self, picture: Picture) -> None:
-        return
-
-
-class Unheard:
-    """The control of a process that nobody listens to."""
-
-    cancelled = False
-
-    def check(self) -> None:
-        return
-
-    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
-        return
 
     def preview(self, picture: Picture) -> None:
         return

@@ -20,8 +20,7 @@ from typing import Any
 import msgspec
 
 from rushes.core.errors import Cancelled
-from rushes.core.request import Phase
-from rushes.engines.base import Picture
+from rushes.engines.base import Unheard
 from rushes.engines.diffusers import levers, loading
 from rushes.engines.diffusers.ranks import (
     ASKS,
@@ -36,21 +35,6 @@ from rushes.engines.diffusers.ranks import (
     meet,
     unpacked,
 )
-
-
-class Unheard:
-    """The `Control` of a load that nobody watches: the leader tells of its own, and kills this process to stop it."""
-
-    cancelled = False
-
-    def check(self) -> None:
-        """Nobody cancels it."""
-
-    def progress(self, phase: Phase, fraction: float, note: str = "") -> None:
-        """The leader tells it."""
-
-    def preview(self, picture: Picture) -> None:
-        """There is none."""
 
 
 class Follower(Unheard):
