@@ -11,6 +11,7 @@ import platform
 import shutil
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -28,13 +29,14 @@ from rushes.settings import Settings
 GB = 1e9
 CLIP_BYTES = 20e6
 """What one 10 s clip with its thumbnail and preview takes at most, as a rule."""
-STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+Level = Literal["info", "ok", "warn", "fail"]
+STYLES: dict[Level, str] = {"info": "dim", "ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 @dataclass(frozen=True)
 class Finding:
     name: str
-    level: Literal["ok", "warn", "fail"]
+    level: Level
     text: str
     advice: str = ""
 
@@ -108,10 +110,9 @@ def _try_engine(settings: Settings, recipe: str, keep: Path | None, as_json: boo
 
     made = DiffusersEngine({"recipe": recipe, "models": str(settings.models)})
     findings = []
-    with err().status("") as status:
-        for found in self_test(made, lambda words: status.update(words), keep):
-            level: Literal["ok", "fail"] = "fail" if found.good is False else "ok"
-            findings.append(Finding(found.name, level, found.text))
+    with err().status("") as status, warnings.catch_warnings(action="ignore"):  # of libraries
+        for found in self_test(made, status.update, keep):
+            findings.append(Finding(found.name, found.level, found.text, found.advice))
             if not as_json:
                 _print(findings[-1])
     if as_json:
@@ -196,7 +197,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
     made = "" if folder == settings.data else " (made at the first start)"
     yield Finding("data", "ok", f"{settings.data} can be written{made}")
     free = shutil.disk_usage(folder).free
-    level: Literal["ok", "warn", "fail"] = "fail" if free < 0.5 * GB else "warn" if free < 5 * GB else "ok"
+    level: Level = "fail" if free < 0.5 * GB else "warn" if free < 5 * GB else "ok"
     text = f"{free / GB:.1f} GB free, room for about {int(free / CLIP_BYTES):,} clips"
     yield Finding("disk", level, text, "" if level == "ok" else "Make room, or keep results for fewer days.")
 

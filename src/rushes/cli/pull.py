@@ -32,12 +32,13 @@ def pull(
     update: Update = False,
 ) -> None:
     """Fetch the weights of RECIPE into the models folder. It goes on where it was broken off."""
-    from rushes.engines.diffusers.pull import Hub, repair
+    from rushes.engines.diffusers.hub import Hub
     from rushes.engines.diffusers.pull import pull as fetch
+    from rushes.engines.diffusers.pull import repair
     from rushes.engines.diffusers.recipe import read_recipe
 
     chosen = read_recipe(recipe)
-    with Hub() as hub, Bar() as bar:
+    with Bar() as bar, Hub(say=bar.say) as hub:
         if verify:
             bad = repair(chosen, settings.models / chosen.name, hub, bar.tell)
             bar.close()
@@ -88,6 +89,10 @@ class Bar:
     def tell(self, file: str, there: int, total: int) -> None:
         self._bar.start()
         self._bar.update(self._task, description=file, completed=there, total=total)
+
+    def say(self, words: str) -> None:
+        """A line above the progress, also where nobody watches it."""
+        self._bar.console.print(words)
 
     def close(self) -> None:
         self._bar.stop()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from rushes.engines.diffusers import DiffusersEngine
 from tests.engines.diffusers import tiny
 
 torch.set_num_threads(1)
-logging.getLogger("transformers").setLevel(logging.ERROR)
 
 FAMILY = {name: name for name in ("cogvideox", "ltx2", "hunyuan15", "kandinsky6")}
 IMAGES = {"wan22-image", "ti2v", "ltx2", "kandinsky6"}

@@ -3,7 +3,6 @@ where nothing was measured."""
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 from pathlib import Path
@@ -23,8 +22,6 @@ from rushes.engines.diffusers import loading
 from rushes.engines.diffusers.levers import transformers
 from rushes.engines.diffusers.placement import Placement
 from rushes.engines.diffusers.recipe import GIB, Levers, read_recipe
-
-logging.getLogger("diffusers").setLevel(logging.ERROR)
 
 
 def bench(folder: Path, *words: str) -> str:

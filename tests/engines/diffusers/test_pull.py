@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,13 +15,16 @@ from typer.testing import CliRunner
 from rushes.cli.app import app
 from rushes.core.errors import SetupError
 from rushes.engines.contract import Recorder
-from rushes.engines.diffusers import DiffusersEngine
+from rushes.engines.diffusers import DiffusersEngine, selftest
 from rushes.engines.diffusers import pull as pulling
-from rushes.engines.diffusers.pull import Hub, pull, read_record, repair, verify
+from rushes.engines.diffusers.hub import Hub
+from rushes.engines.diffusers.pull import pull, read_record, repair, verify
 from rushes.engines.diffusers.recipe import Recipe, read_recipe
+from rushes.engines.diffusers.selftest import self_test
 from tests.engines.diffusers.conftest import Studio
 from tests.engines.diffusers.hub import COMMIT, TinyHub, files_below
 from tests.engines.diffusers.test_render import frames
+from tests.tls import self_signed
 
 BIG = "transformer/diffusion_pytorch_model.safetensors"
 
@@ -49,9 +53,13 @@ def hub(published: dict[str, bytes]) -> Iterator[TinyHub]:
 
 
 class Ask(NamedTuple):
+    """What pulls, and what the hub's client said and how long it waited."""
+
     recipe: Recipe
     models: Path
     hub: Hub
+    said: list[str]
+    waited: list[float]
 
     @property
     def folder(self) -> Path:
@@ -63,8 +71,10 @@ class Ask(NamedTuple):
 
 @pytest.fixture
 def ask(studio: Studio, hub: TinyHub, tmp_path: Path) -> Iterator[Ask]:
-    with Hub(hub.url) as client:
-        yield Ask(read_recipe(str(studio.recipe("wan21"))), tmp_path / "models", client)
+    said: list[str] = []
+    waited: list[float] = []
+    with Hub(hub.url, say=said.append, wait=waited.append) as client:
+        yield Ask(read_recipe(str(studio.recipe("wan21"))), tmp_path / "models", client, said, waited)
 
 
 def test_what_was_pulled_is_what_was_published_and_runs(studio: Studio, ask: Ask, hub: TinyHub) -> None:
@@ -105,6 +115,8 @@ def test_a_broken_line_is_taken_up_where_it_broke(
     assert len(ranges) == -(-size // hub.cut_after)
     assert ranges[1] == f"bytes={hub.cut_after}-"
     assert verify(ask.folder, silent) == []
+    assert set(ask.waited) == {1.0}, "each brought something, so each is the first again"
+    assert all(word.startswith("the line to 127.0.0.1:") for word in ask.said)
 
 
 def test_a_pull_that_was_killed_goes_on_in_the_next_process(
@@ -126,9 +138,50 @@ def test_a_line_that_always_breaks_is_given_up_with_what_it_brought(ask: Ask, hu
     ask.pull()
     (ask.folder / BIG).unlink()
     hub.cut_after = 0
-    with pytest.raises(SetupError, match=r"broke off 6 times") as caught:
+    with pytest.raises(
+        SetupError, match=rf"^{BIG} of tiny/wan21 could not be fetched, 6 times: the line"
+    ) as caught:
         ask.pull()
     assert "goes on from where it is" in caught.value.advice
+    assert ask.waited == [1.0, 2.0, 4.0, 8.0, 16.0]
+
+
+def test_a_hub_that_is_busy_is_left_alone_as_long_as_it_asks(ask: Ask, hub: TinyHub) -> None:
+    hub.busy = 2
+    ask.pull()
+    assert ask.waited == [7.0, 7.0]
+    assert ask.said == [
+        f"127.0.0.1 is too busy, or broken (503); trying again in 7 s ({n} of 3)" for n in (2, 3)
+    ]
+    hub.busy = 3
+    with pytest.raises(SetupError, match=r"list of files of tiny/wan21 could not be fetched, 3 times: 127"):
+        ask.pull(update=True)
+
+
+def test_a_portal_is_not_taken_for_the_hub(ask: Ask, hub: TinyHub) -> None:
+    hub.portal = True
+    with pytest.raises(SetupError, match=r"127.0.0.1 answers with something else than the list of files"):
+        ask.pull()
+
+
+def test_a_disk_that_is_full_is_named(ask: Ask, hub: TinyHub) -> None:
+    _, files = ask.hub.files("tiny/wan21", "main")
+    (big,) = (file for file in files if file.path == BIG)
+    with pytest.raises(SetupError, match="/dev/full cannot be written: No space left on device"):
+        ask.hub.fetch(big, Path("/dev/full"), silent)
+
+
+def test_a_certificate_that_nobody_trusts_is_not_tried_again(
+    tmp_path: Path, published: dict[str, bytes]
+) -> None:
+    waited: list[float] = []
+    with (
+        TinyHub("tiny/wan21", published).served(self_signed(tmp_path)) as hub,
+        Hub(hub.url, wait=waited.append) as client,
+        pytest.raises(SetupError, match=r"the certificate of 127.0.0.1:\d+ is not trusted here"),
+    ):
+        client.files("tiny/wan21", "main")
+    assert waited == []
 
 
 def test_wrong_bytes_are_fetched_once_more_and_then_refused(
@@ -210,6 +263,27 @@ def command(hub: TinyHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
 
 
+def test_a_hub_that_is_away_is_one_error_with_host_cause_and_advice(
+    studio: Studio, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        host = f"127.0.0.1:{taken.getsockname()[1]}"  # and let go, so that nobody listens there
+    monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")
+    monkeypatch.setattr("rushes.engines.diffusers.hub.FIRST_WAIT", 0.0)
+    told = command("pull", studio.recipe("wan21"))
+    assert told.exit_code == 1
+    _, *lines = told.stderr.splitlines()  # the licence comes first
+    assert lines == [
+        *(f"{host} refuses the connection; trying again in 0 s ({n} of 3)" for n in (2, 3)),
+        f"Error: the list of files of tiny/wan21 could not be fetched, 3 times: {host} refuses the connection",
+        "Check the network (HTTPS_PROXY names a proxy, HF_ENDPOINT a mirror), then run the same command again: it goes on"
+        " from where it is.",
+    ]
+    monkeypatch.setenv("HF_ENDPOINT", "hub")
+    told = command("pull", studio.recipe("wan21"))
+    assert "Error: HF_ENDPOINT is 'hub'; it must begin with http:// or https://" in told.stderr
+
+
 def test_a_licence_with_conditions_must_be_accepted(studio: Studio, command: Any, tmp_path: Path) -> None:
     licence = {
         "name": "Odd License",
@@ -260,25 +334,48 @@ def test_the_self_test_tells_speed_memory_and_causes(
     assert command("pull", recipe).exit_code == 0
     clip = tmp_path / "first.mp4"
     told = command("doctor", "--engine", recipe, "--keep", clip)
-    lines = {line.split()[1]: line for line in told.stdout.splitlines() if line.strip()}
-    for name in [
-        "load",
-        "picture",
-        "contrast",
-        "motion",
-        "speed",
-        "estimate",
-        "memory",
-        "clip",
-        "repeat",
-        "seed",
-        "prompt",
-    ]:
-        assert name in lines, told.stdout
-    assert "s a step, 3 steps" in lines["speed"]
-    assert "%" in lines["estimate"]
-    assert lines["repeat"].endswith("the same clip")
+    levels, lines = {}, {}
+    for line in told.stdout.splitlines():
+        level, name, text = line.split(maxsplit=2)
+        levels[name], lines[name] = level, text
+    assert levels == {
+        **dict.fromkeys(("load", "clip", "speed", "estimate", "memory"), "info"),
+        **dict.fromkeys(("picture", "contrast", "motion", "repeat"), "ok"),
+        **dict.fromkeys(("prompt", "seed", "negative", "cfg"), "ok"),
+    }
+    assert told.exit_code == 0
+    assert lines["speed"].endswith("s a step; a clip has 3")
+    assert "not judged" in lines["estimate"]
+    assert lines["repeat"] == "the same clip"
     assert clip.stat().st_size > 500
-    levels = {line.split()[0] for line in lines.values()}
-    assert told.exit_code == (1 if "fail" in levels else 0)
-    assert "fail" not in {lines[name].split()[0] for name in ("picture", "repeat", "motion")}
+    (line,) = told.stderr.splitlines()
+    assert line == "tiny-wan21 on cpu (CPU): resident", "no library says anything"
+
+
+def test_what_changes_nothing_fails_the_self_test_and_an_image_is_tried_with_another(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selftest, "CHANGES", {"seed": ("seed", selftest.SHOT.seed)})
+    engine = studio.engine("wan22-image", steps=1)
+    found = {line.name: line for line in self_test(engine, lambda _: None)}
+    assert (found["seed"].level, found["seed"].text) == ("fail", "another clip by 0 levels")
+    assert found["image"].level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("guess", "step", "level", "words"),
+    [
+        (1.0, 1.2, "ok", "the formula said 1.000 s a step, 17 % too short"),
+        (1.0, 0.6, "ok", "the formula said 1.000 s a step, 67 % too long"),
+        (1.0, 2.5, "warn", "the formula said 1.000 s a step, 60 % too short"),
+        (1.0, 0.4, "warn", "the formula said 1.000 s a step, 150 % too long"),
+        (0.001, 0.03, "info", "not judged: by the formula 0.001 s of a step are arithmetic"),
+    ],
+)
+def test_an_estimate_that_is_far_off_is_not_called_ok(
+    guess: float, step: float, level: str, words: str
+) -> None:
+    found = selftest.judged(guess, step)
+    assert found.level == level
+    assert found.text.startswith(words)
+    assert bool(found.advice) == (level == "warn")

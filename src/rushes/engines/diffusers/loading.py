@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -363,7 +364,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def require_libraries() -> None:
-    """Raises `EngineError` saying what to install."""
+    """Raises `EngineError` saying what to install. The libraries fall silent but for errors, unless their own variables
+    say otherwise: what matters of their warnings (a cut prompt, a missing tensor) is told here in words of the house."""
     try:
         import diffusers
         import torch  # noqa: F401
@@ -373,8 +375,10 @@ def require_libraries() -> None:
             f"the diffusers engine needs {error.name}, which is not installed",
             advice="Install it with `pip install 'rushes[diffusers]'`, with the torch that fits your GPU first.",
         ) from error
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
+        if f"{library.__name__.upper()}_VERBOSITY" not in os.environ:
+            library.utils.logging.set_verbosity_error()
 
 
 def _first_line(error: BaseException) -> str:
