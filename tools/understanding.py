@@ -55,14 +55,15 @@ def judge(lines: Iterable[str]) -> tuple[Count, Count]:
                 continue
             count = how if kinds & HOW else nouns
             count.words += 1
-            if word not in found:
+            read = found.get(word) or next((name for said, name in found.items() if word in said.split()), "")
+            if not read:
                 count.faults.append(f"missed   {word}: {prompt}")
                 continue
             count.read += 1
-            if found[word] in right.split("|"):
+            if read in right.split("|"):
                 count.right += 1
             else:
-                count.faults.append(f"misread  {word} as {found[word]}, is {right}: {prompt}")
+                count.faults.append(f"misread  {word} as {read}, is {right}: {prompt}")
     return nouns, how
 
 

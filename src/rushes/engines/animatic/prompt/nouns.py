@@ -6,29 +6,48 @@ The tables are built by `tools/vocabulary.py`; which archetype is drawn by what 
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rushes.engines.animatic.prompt.words import STOP, plain_forms, words
+from rushes.engines.animatic.prompt.words import STOP, plain_forms, spoken, word_set, words
 from rushes.engines.animatic.tables import FOLDER
 
-_BEFORE = (
-    "a an the one two three four five his her their its my our your some this that these those of with and"
+BEFORE_NOUN = word_set(
+    "a an the one two three four five his her their its my our your some this these those of with another each every "
+    "no any"
 )
-BEFORE_NOUN = frozenset(_BEFORE.split())
 """Words after which a doubtful word is a noun."""
+_PLACED = (
+    "in on at from by into onto under over behind beside near through across around between above against for"
+)
+AFTER_PLACE = frozenset(_PLACED.split())
+JOINTS = AFTER_PLACE | word_set(
+    "up down out off to through away back along the a an and or of with as so it me us"
+)
+DOER = word_set("he she they we you i it who to can will would and or then while as but not")
+"""Words after which a doubtful word is something done."""
+LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect", "snake", "primate", "robot", "person"})
+PLAIN = "plain"
+"""What stands for the archetype of "video" and "view", which are nothing in the picture."""
+VAGUE = frozenset({"event", "thing", "material", "location", "body"})
+MANY = word_set("people men women children police mice geese sheep fish deer cattle")
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """`archetype` of each noun; `shy` ones are more often verbs or adjectives; `either` are adjectives as well; `other`
-    words name nothing to draw;
+    """`archetype` of each noun; `common` ones are met in ordinary texts. `verbs` are more often verbs, `both` often enough,
+    `adverbs` more often adjectives or adverbs, `either` are adjectives as well; `adjectives` and `other` words name nothing to draw.
     `english` gives a noun for a name in another language or an emoji; `longest` is the longest such name."""
 
     archetype: dict[str, str]
-    shy: frozenset[str]
+    common: frozenset[str]
+    verbs: frozenset[str]
+    both: frozenset[str]
+    adverbs: frozenset[str]
     either: frozenset[str]
+    adjectives: frozenset[str]
     other: frozenset[str]
     english: dict[str, str]
     longest: int
@@ -38,18 +57,19 @@ class Vocabulary:
 def vocabulary() -> Vocabulary:
     table: dict[str, Any] = json.loads((FOLDER / "nouns.json").read_text(encoding="utf-8"))
     archetype: dict[str, str] = {}
-    shy: set[str] = set()
-    either: set[str] = set()
-    for name, nouns in table["nouns"].items():
-        for noun in nouns.split():
-            plain = noun.lstrip("~^")
-            marks = noun[: len(noun) - len(plain)]
-            plain = plain.replace("_", " ")
-            archetype[plain] = name
-            if "~" in marks:
-                shy.add(plain)
-            if "^" in marks:
-                either.add(plain)
+    common: set[str] = set()
+    marked: dict[str, set[str]] = {"~": set(), "+": set(), "=": set(), "^": set()}
+    for frequent in (True, False):
+        for name, nouns in table["nouns"].items():
+            for noun in nouns.split("|")[not frequent].split():
+                plain = " ".join(words(noun.lstrip("~+=^").replace("_", " ")))
+                if plain in archetype:
+                    continue
+                archetype[plain] = name
+                for mark in noun[: len(noun) - len(noun.lstrip("~+=^"))]:
+                    marked[mark].add(plain)
+                if frequent:
+                    common.add(plain)
     foreign: dict[str, Any] = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
     english = {
         " ".join(words(name)): noun for noun, names in foreign["names"].items() for name in names.split("|")
@@ -57,39 +77,90 @@ def vocabulary() -> Vocabulary:
     english |= foreign["emoji"]
     longest = max((len(name) for name in english if not name.isascii()), default=1)
     return Vocabulary(
-        archetype, frozenset(shy), frozenset(either), frozenset(table["other"].split()), english, longest
-    )
+        archetype, frozenset(common), frozenset(marked["~"]), frozenset(marked["+"]), frozenset(marked["="]), frozenset(marked["^"]),
+        frozenset(table["adjectives"].split()), frozenset(table["other"].split()), english, longest,
+    )  # fmt: skip
 
 
-def noun_at(tokens: list[str], at: int, behind_noun: bool = False) -> tuple[int, str]:
-    """How many tokens from `at` on are a known noun, and its archetype; (0, "") if none. `behind_noun` says that the
-    token before was read as a noun."""
-    known = vocabulary()
+def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:
+    """How many tokens from `at` on are a known noun, and its archetype; (0, "") if none. `before` is the archetype of the
+    token before, where that was read as a noun."""
+    known = vocabulary().archetype
     for length in (3, 2, 1):
-        if at + length > len(tokens):
+        if at + length > len(tokens) or (
+            length > 1 and not JOINTS.isdisjoint((tokens[at], tokens[at + length - 1]))
+        ):
+            # "Exercising at home" and "sit in a circle" are no at-home and no sit-in.
             continue
         head = "".join(token + " " for token in tokens[at : at + length - 1])
-        for form in plain_forms(tokens[at + length - 1]):
-            noun = head + form
-            if noun not in known.archetype:
+        last = tokens[at + length - 1]
+        for form in plain_forms(last):
+            if head + form not in known:
                 continue
-            # A plural, or a word behind an article, is a noun whatever else it may be. But "the child plays".
-            plural = (
-                form != tokens[at + length - 1] and tokens[at + length - 1].endswith("s") and not behind_noun
-            )
-            behind = at > 0 and tokens[at - 1] in BEFORE_NOUN
-            if length == 1 and noun in known.either and form == tokens[at] and _names(tokens, at + 1):
-                # "A small bowl", "an open hood": it only says what the next noun is like.
-                continue
-            # "A woman painting a fence".
-            doing = behind_noun and tokens[at].endswith("ing") and tokens[at + 1 : at + 2] != ["of"]
-            if doing and tokens[at + 1 : at + 2] and tokens[at + 1] in BEFORE_NOUN:
-                continue
-            inflected = form != tokens[at + length - 1] and tokens[at + length - 1].endswith(("ing", "ed"))
-            if (noun in known.shy and not (plural or behind)) or inflected:
-                continue
-            return length, known.archetype[noun]
-    return 0, ""
+            inflected = form != last and last.endswith(("ing", "ed"))
+            if not inflected and (length > 1 or _is_noun(tokens, at, form, before)):
+                return length, known[head + form]
+    return (1, made) if (made := _made(tokens[at])) else (0, "")
+
+
+def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
+    """True when the token at `at`, which may be a form of `noun`, is a noun here."""
+    known = vocabulary()
+    token, following = tokens[at], tokens[at + 1 : at + 2]
+    last = tokens[at - 1] if at else ","
+    if before and following and following[0] in BEFORE_NOUN - {"of", "with"}:
+        # "A woman painting a fence", "waves batter the ship".
+        return False
+    one = token.removesuffix("s")
+    rare = token not in known.common and one in known.common
+    if noun == token != one and one in known.archetype and (rare or (before and one in known.verbs)):
+        # "Twin tails" are no tail coat, and "a leaf falls" is no waterfall.
+        return False
+    if noun in known.either and noun == token and _names(tokens, at + 1):
+        # "A small bowl", "an open hood": it only says what the next noun is like.
+        return False
+    if noun in known.verbs and token.endswith("ing") and _names(tokens, at + 1):
+        # "A burning house".
+        return False
+    if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"] or last in known.adjectives:
+        return True
+    plural = noun != token and token.endswith("s")
+    if noun in known.adverbs and noun not in known.verbs:
+        return plural
+    if noun not in known.verbs:
+        return noun not in known.both or not is_done(tokens, at, before)
+    if last in DOER or is_done(tokens, at, before):
+        return False
+    happens = known.archetype[noun] == "event"
+    ends = not following or not following[0][0].isalnum()
+    if token.endswith("ing"):
+        # "Porch railing", but "laundry hanging on a line".
+        return ends and bool(before) and before not in LIVING and known.archetype[noun] not in VAGUE
+    if plural and before and following and following[0] in JOINTS:
+        # "A leaf falls into the river".
+        return False
+    if (
+        (plural and not (happens and last[0].isalnum()))
+        or last in AFTER_PLACE
+        or (before and not plural and last not in MANY and not last.endswith("s"))
+    ):
+        # "Soap bubbles", "in paint"; and "dog food", for the dog would have to be many to do it.
+        return True
+    if following and following[0].endswith("ing"):
+        return not happens
+    # "Steam, gears", "forge interior", but "play".
+    ends = ends or following[0] in AFTER_PLACE or following[0] not in STOP
+    return not last[0].isalnum() and ends and not happens and known.archetype[noun] != "person"
+
+
+def is_done(tokens: list[str], at: int, before: str) -> bool:
+    """True when somebody who was just named does what the token at `at` says: "the child plays", "people wave"."""
+    if before not in LIVING and before != PLAIN:
+        return False
+    last = tokens[at - 1]
+    many = last in MANY or (last.endswith("s") and not last.endswith("ss"))
+    ends = tokens[at].endswith("s") and not tokens[at].endswith("ss")
+    return ends != many
 
 
 def _names(tokens: list[str], at: int) -> bool:
@@ -97,58 +168,130 @@ def _names(tokens: list[str], at: int) -> bool:
     if at >= len(tokens):
         return False
     token = tokens[at]
-    return token[0].isalpha() and token not in STOP and not token.endswith(("ing", "ed"))
+    known = vocabulary()
+    stem = token.removesuffix("ing").removesuffix("ed")
+    done = stem != token and any(is_known(form) for form in plain_forms(token)[1:] if len(form) > 2)
+    if not token[0].isalpha() or token in STOP or done:
+        return False
+    if token.endswith("s") and token not in known.archetype:
+        return any(form in known.archetype and form not in known.verbs for form in plain_forms(token))
+    return True
 
 
-def translated(tokens: list[str]) -> list[str]:
-    """Tokens with names in other languages and emoji replaced by English nouns, which may be phrases; the rest as is.
+def _made(token: str) -> str:
+    """The archetype of a word that no dictionary has but that is made of words it has: who does something is a person
+    (*kayaker*), what is put together is what its end says (*sandcastle*)."""
+    known = vocabulary()
+    if token.endswith(("ing", "ed")) or not token.isascii():
+        return ""
+    for form in plain_forms(token):
+        if is_known(form):
+            return ""
+        for ending in ("er", "ist"):
+            stem = form.removesuffix(ending)
+            if stem != form and len(stem) > 3 and any(is_known(s) for s in (stem, stem + "e", stem[:-1])):
+                return "person"
+        for cut in range(3, len(form) - 3):
+            head = form[cut:]
+            if head in known.common and head not in known.adverbs and is_known(form[:cut]):
+                return known.archetype[head]
+    return ""
+
+
+def is_known(word: str) -> bool:
+    """True for words of the English dictionary as they stand."""
+    known = vocabulary()
+    return word in known.archetype or word in known.other or word in known.adjectives
+
+
+def translated(text: str, phrases: Container[str]) -> list[tuple[str, str]]:
+    """The words of a text, each with how the text says it: names in other languages and emoji become English nouns, which
+    may be several words; words with a slip of the pen the word that is meant; the rest stays as it is. `phrases` are
+    words that are known besides the dictionary.
 
     Scripts without spaces come as one run: the longest names in it are found from left to right.
     """
-    if all(token.isascii() and token in STOP for token in tokens):
-        return tokens
     known = vocabulary()
-    out: list[str] = []
+    pairs = spoken(text)
+    english = [
+        token in STOP or token in phrases or any(map(is_known, plain_forms(token))) or not token[0].isalpha()
+        for token, _ in pairs
+    ]
+    # A word that is strange among English ones is misspelt, one among strangers is of their language.
+    at_home = 2 * sum(english) >= len(pairs)
+    out: list[tuple[str, str]] = []
     at = 0
-    while at < len(tokens):
-        token = tokens[at]
-        pair = " ".join(tokens[at : at + 2])
-        if at + 1 < len(tokens) and pair in known.english:
-            out += words(known.english[pair])
+    while at < len(pairs):
+        token, said = pairs[at]
+        two = " ".join(word for word, _ in pairs[at : at + 2])
+        if not all(english[at : at + 2]) and at + 1 < len(pairs) and two in known.english:
+            out += [(word, two) for word in words(known.english[two])]
             at += 2
             continue
         at += 1
-        if token in STOP or token in known.archetype or token in known.other:
-            out.append(token)
-        elif token in known.english:
-            out += words(known.english[token])
+        if token in known.english and not (english[at - 1] and token[0].isalnum()):
+            out += [(word, said) for word in words(known.english[token])]
+        elif english[at - 1]:
+            out.append((token, said))
         elif not token.isascii() and len(token) > 1:
             out += _run(token, known)
         else:
-            out.append(token)
+            out.append((mended(token, phrases) if at_home else token, said))
     return out
 
 
-def _run(token: str, known: Vocabulary) -> list[str]:
+def _run(token: str, known: Vocabulary) -> list[tuple[str, str]]:
     """The names inside a run of letters without spaces, or the token itself if there are none."""
-    found: list[str] = []
+    found: list[tuple[str, str]] = []
     at = 0
     spaced = any("a" <= c <= "z" or "\u0370" <= c <= "\u06ff" for c in token)
     while at < len(token) and not spaced:
         for length in range(min(known.longest, len(token) - at), 0, -1):
-            noun = known.english.get(token[at : at + length])
-            if noun:
-                found += words(noun)
+            name = token[at : at + length]
+            if name in known.english:
+                found += [(word, name) for word in words(known.english[name])]
                 at += length
                 break
         else:
             at += 1
-    return found or [token]
+    return found or [(token, token)]
+
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def mended(token: str, phrases: Container[str]) -> str:
+    """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word; else as is."""
+    if not token.isascii() or not token.isalpha() or len(token) < 5 or _made(token):
+        return token
+    known = vocabulary()
+    parts = [(token[:k], token[k:]) for k in range(len(token) + 1)]
+    near = [a + b[1] + b[0] + b[2:] for a, b in parts if len(b) > 1]
+    near += [a + b[1:] for a, b in parts if b]
+    near += [a + c + b[1:] for a, b in parts if b for c in LETTERS]
+    near += [a + c + b for a, b in parts for c in LETTERS]
+    # Few slip at the first letter.
+    near = [word for word in near if word[0] == token[0]]
+    for word in near:
+        if any(form in phrases for form in plain_forms(word)):
+            return word
+    for word in near:
+        for form in plain_forms(word):
+            if form in known.common and known.archetype[form] not in VAGUE:
+                return word
+    return token
 
 
 def is_nothing_to_draw(token: str) -> bool:
     """True for common words that are no things: adjectives, verbs, abstract nouns."""
     known = vocabulary()
-    return any(form in known.other for form in plain_forms(token)) or any(
-        form in known.shy for form in plain_forms(token)
+    return any(
+        form in words
+        for words in (known.other, known.adjectives, known.verbs, known.both, known.adverbs, known.either)
+        for form in plain_forms(token)
     )
+
+
+def is_adjective(token: str) -> bool:
+    known = vocabulary()
+    return token in known.adjectives or token in known.adverbs

@@ -1,7 +1,7 @@
 """Reading a prompt.
 
-Camera grammar goes first and consumes its words, so that a *drone shot* flies no insect and *pan left* cooks nothing.
-Then the lexicon takes the longest phrase at each place, then the dictionary of nouns. Words after *no* or *without*
+Camera grammar goes first and consumes its words, so that a *drone shot* flies no insect and *pan left* cooks nothing; but
+a *frying pan* pans nothing. Then the lexicon takes the longest phrase at each place, then the dictionary of nouns. Words after *no* or *without*
 are what to leave out. A noun that is understood but cannot be drawn yet is listed as such.
 """
 
@@ -12,21 +12,44 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from rushes.engines.animatic.prompt.brief import Brief, Wish
-from rushes.engines.animatic.prompt.nouns import is_nothing_to_draw, noun_at, translated
-from rushes.engines.animatic.prompt.words import NEGATIONS, STOP, plain_forms, words
+from rushes.engines.animatic.prompt.nouns import (
+    AFTER_PLACE,
+    BEFORE_NOUN,
+    PLAIN,
+    is_adjective,
+    is_done,
+    is_nothing_to_draw,
+    noun_at,
+    translated,
+)
+from rushes.engines.animatic.prompt.words import NEGATING, NEGATIONS, STOP, plain_forms, word_set, words
 from rushes.engines.animatic.tables import table
 
 Phrase = tuple[str, ...]
-KINDS = ("place", "time", "weather", "season", "subject", "action", "mood", "look", "colour", "effect")
+KINDS = (
+    "place", "time", "weather", "season", "subject", "action", "mood", "look", "colour", "effect", "technique", "style",
+)  # fmt: skip
 COUNTS = {
-    "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5, "six": 6, "several": 3, "many": 5,
-    "group": 4, "flock": 6, "fleet": 5, "herd": 5, "pod": 4, "school": 6, "swarm": 6,
+    "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "trio": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "twenty": 20, "dozen": 12, "dozens": 24, "hundred": 100,
+    "hundreds": 100, "thousand": 1000, "thousands": 1000, "several": 3, "few": 3, "many": 5, "group": 4, "flock": 6,
+    "fleet": 5, "herd": 5, "pod": 4, "school": 6, "swarm": 6, "bunch": 4, "pack": 5, "pride": 4, "row": 4, "line": 4,
+    "crowd": 8, "numerous": 5, "countless": 20, "multiple": 3,
 }  # fmt: skip
-TOGETHER = frozenset({"pair", "couple", "group", "flock", "fleet", "herd", "pod", "school", "swarm"})
+TOGETHER = word_set(
+    "pair couple group flock fleet herd pod school swarm bunch pack pride row line crowd trio"
+)
 """Counts that are nouns themselves unless *of* follows."""
 STEADY = frozenset({"place", "subject", "time", "season", "weather"})
 """Kinds whose words are things: "parked" is not a park."""
-LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
+UNDRAWN = frozenset({"technique", "style"})
+"""Kinds that are understood, but change nothing yet."""
+EATEN = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
+FILMED = word_set("camera photo photograph picture film movie image video frame lens")
+"""Words for the picture itself, unless somebody has one: "a man with a camera"."""
+OWN = word_set("a an his her their my its old vintage digital")
+PACES = word_set("slow quick fast smooth gentle steady sweeping dramatic long subtle rapid")
+GOES = word_set("across over along left right up down around through toward towards out back shot view")
 MOST_IGNORED = 40
 
 
@@ -45,6 +68,13 @@ def _phrases() -> Mapping[Phrase, str]:
 @cache
 def _moves() -> Mapping[Phrase, str]:
     return {tuple(words(phrase)): name for name, row in table("camera").items() for phrase in row["words"]}
+
+
+@cache
+def _phrase_words() -> frozenset[str]:
+    """Every word that the camera grammar or the lexicon has."""
+    said = {word for phrase in (*_phrases(), *_moves()) for word in phrase}
+    return frozenset(said | _words("plain") | _words("cooked") | COUNTS.keys())
 
 
 @cache
@@ -79,13 +109,17 @@ class _Reading:
     archetypes: list[str] = field(default_factory=list)
     negated: bool = False
     cooked: bool = False
-    behind_noun: bool = False
+    before: str = ""
     colour: str | None = None
     count: int = 1
 
     def clause(self) -> None:
         """A mark ends what *no*, a colour or a number speak of."""
         self.negated, self.cooked, self.colour, self.count = False, False, None, 1
+
+    def counted(self, count: int, said: str) -> None:
+        self.readings.append((said, f"count:{count}"))
+        self.count = max(self.count, count)
 
     def move(self, name: str, said: str) -> None:
         self.readings.append((said, f"camera:{name}"))
@@ -95,19 +129,20 @@ class _Reading:
             self.moves.append(name)
 
     def meaning(self, kind: str, name: str, said: str) -> None:
+        self.readings.append((said, f"{kind}:{name}"))
         if kind == "colour":
             self.colour = name
-            return
-        self.readings.append((said, f"{kind}:{name}"))
-        if self.negated:
+        elif self.negated:
             self.without.add(name)
         elif kind == "subject":
             self._subject(name, said)
         elif name not in self.found[kind]:
             self.found[kind].append(name)
+            if kind in UNDRAWN:
+                self.undrawn.append(said)
 
     def noun(self, archetype: str, said: str) -> None:
-        if self.cooked and archetype in LIVING:
+        if self.cooked and archetype in EATEN:
             archetype = "food"
         self.cooked = False
         row = table("archetypes")[archetype]
@@ -133,15 +168,20 @@ class _Reading:
 
 def parse(prompt: str) -> Brief:
     """The brief of a prompt in any script and of any length; never raises."""
-    tokens = translated(words(prompt))
+    pairs = translated(prompt, _phrase_words())
+    tokens = [token for token, _ in pairs]
     reading = _Reading()
     at = 0
     while at < len(tokens):
-        at += max(_read(tokens, at, reading), 1)
+        at += max(_read(tokens, [said for _, said in pairs], at, reading), 1)
     found = reading.found
+    # There is one hour in a picture: of "night" and "noon" the first.
+    reading.undrawn += [
+        said for said, kind in reading.readings if kind in [f"time:{name}" for name in found["time"][1:]]
+    ]
     return Brief(
         places=tuple(found["place"]),
-        implied=tuple(reading.implied),
+        implied=tuple(dict.fromkeys(reading.implied)),
         times=tuple(found["time"]),
         weathers=tuple(found["weather"]),
         season=next(iter(found["season"]), ""),
@@ -159,44 +199,99 @@ def parse(prompt: str) -> Brief:
     )
 
 
-def _read(tokens: list[str], at: int, reading: _Reading) -> int:
+def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> int:
     """Read what stands at `at`; how many tokens that was."""
     token = tokens[at]
-    behind_noun, reading.behind_noun = reading.behind_noun, False
-    if token in NEGATIONS:
+    before, reading.before = reading.before, ""
+
+    def said(length: int) -> str:
+        return " ".join(dict.fromkeys(sayings[at : at + length]))
+
+    if token in NEGATIONS or tuple(tokens[at : at + 2]) in NEGATING:
         reading.negated = True
-        return 1
+        return 1 if token in NEGATIONS else 2
+    if token in AFTER_PLACE or token == "with":
+        # "No cars on the road" leaves the road.
+        reading.negated = reading.negated and not before
     if not token[0].isalnum():
         reading.clause()
         # Emoji that no table knows; punctuation is nothing.
         if ord(token[0]) >= 0x2190:
-            reading.ignored.append(token)
+            reading.ignored.append(sayings[at])
         return 1
     length, name = _longest(tokens, at, _moves())
-    if length:
-        reading.move(name, " ".join(tokens[at : at + length]))
+    long_noun, archetype = noun_at(tokens, at, before)
+    thing = length < long_noun or (length == 1 and long_noun and _is_thing(tokens, at, before))
+    if length and not thing:
+        reading.move(name, said(length))
+        # "Bullet time" is a move and a pace.
+        kind, _, name = _phrases().get(tuple(tokens[at : at + length]), "").partition(":")
+        if kind:
+            reading.meaning(kind, name, said(length))
         return length
     length, meaning = _longest(tokens, at, _phrases())
-    long_noun, archetype = noun_at(tokens, at, behind_noun)
     kind, _, name = meaning.partition(":")
+    if length == 1 and long_noun <= 1 and kind in STEADY and is_done(tokens, at, before):
+        length = 0
+    if kind == "colour" and long_noun and _stands(tokens, at + length):
+        # "Two oranges", "an orange on a plate"; but "dressed in orange".
+        length = length if at and tokens[at - 1] in ("in", "and", "is", "are") else 0
     # "A fly" is an insect, whatever else flies.
     named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
-    if length >= max(long_noun, 1) and not (named and long_noun):
-        reading.meaning(kind, name, " ".join(tokens[at : at + length]))
+    if length and length >= max(long_noun, 1) and not (named and long_noun):
+        reading.meaning(kind, name, said(length))
+        if kind == "subject":
+            reading.before = name
+        elif kind == "place":
+            reading.before = "location"
         return length
     of = tokens[at + 1 : at + 2] == ["of"]
+    if token == "can" and (of or tokens[at - 1 : at] in (["a"], ["the"])):
+        reading.noun("tableware", said(1))
+        return 1
     if token in COUNTS and not (token in TOGETHER and long_noun and not of):
-        reading.count = COUNTS[token]
-    elif token.isdigit():
-        reading.count = min(max(int(token[:4]), 1), 9)
-    elif any(form in _words("plain") for form in plain_forms(token)) or token in STOP:
+        reading.counted(COUNTS[token], said(1))
+    elif token.isdecimal() and not before:
+        reading.counted(min(max(int(token[:4]), 1), 1000), said(1))
+    elif token in FILMED and long_noun and at > 1 and tokens[at - 1] in OWN and not of:
+        reading.noun(archetype, said(1))
+    elif (
+        (token in _words("plain") and long_noun < 2)
+        or (token in STOP and not long_noun > 1)
+        or (not long_noun and any(form in _words("plain") for form in plain_forms(token)))
+    ):
+        reading.before = PLAIN if token not in STOP else ""
         return 1
     elif token in _words("cooked"):
         reading.cooked = True
     elif long_noun:
-        reading.behind_noun = True
-        reading.noun(archetype, " ".join(tokens[at : at + long_noun]))
+        reading.before = archetype
+        reading.noun(archetype, said(long_noun))
+        # A kitchen table stands in a kitchen.
+        home = _phrases().get((token,), "") if long_noun > 1 else ""
+        if home.startswith("place:") and not reading.negated:
+            reading.implied.insert(0, home.removeprefix("place:"))
         return long_noun
     elif not is_nothing_to_draw(token):
-        reading.ignored.append(token)
+        reading.ignored.append(sayings[at])
     return 1
+
+
+def _stands(tokens: list[str], at: int) -> bool:
+    """True when no noun stands at `at` that a colour could be of."""
+    if at >= len(tokens) or not tokens[at][0].isalnum() or tokens[at] in STOP:
+        return True
+    return (
+        not noun_at(tokens, at)[0]
+        and not _longest(tokens, at, _phrases())[0]
+        and not is_adjective(tokens[at])
+    )
+
+
+def _is_thing(tokens: list[str], at: int, before: str) -> bool:
+    """True when a single word of the camera grammar names a thing: "a crane", "frying pan", "drones"; but "slow pan"
+    and "a pan across"."""
+    last, following = tokens[at - 1] if at else ",", tokens[at + 1 : at + 2]
+    if following and following[0] in GOES:
+        return False
+    return last in BEFORE_NOUN or bool(before) or (is_adjective(last) and last not in PACES)

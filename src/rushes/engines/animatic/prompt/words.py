@@ -7,46 +7,86 @@ import unicodedata
 
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*|[^\w\s]", re.UNICODE)
 
+
+def word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _JOINERS = dict.fromkeys((0xFE0F, 0xFE0E, 0x200D, 0x200B))
 _IRREGULAR = {
-    "women": "woman", "men": "man", "children": "child", "feet": "foot", "teeth": "tooth", "mice": "mouse",
-    "geese": "goose", "oxen": "ox", "wolves": "wolf", "knives": "knife", "leaves": "leaf", "lives": "life",
+    "children": "child", "feet": "foot", "teeth": "tooth", "mice": "mouse", "geese": "goose", "oxen": "ox",
+    "lice": "louse", "dice": "die", "cacti": "cactus", "fungi": "fungus", "octopi": "octopus", "larvae": "larva",
+    "algae": "alga", "nebulae": "nebula", "vertebrae": "vertebra", "antennae": "antenna", "oases": "oasis",
+    "stadia": "stadium", "aquaria": "aquarium", "paparazzi": "paparazzo", "loaves": "loaf", "leaves": "leaf",
+    "thieves": "thief", "chateaux": "chateau", "plateaux": "plateau", "gateaux": "gateau",
 }  # fmt: skip
-_STOP = (
+_LIKENESS = word_set(
+    "shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
+    "inspired looking friendly powered"
+)
+"""A word joined to the front of one of these is not there: a heart-shaped box holds no heart."""
+STOP = word_set(
     "a an the and or but of in on at to into onto from with by for as is are was were be been being it its this "
     "that these those there here his her their our your my he she they we you i him them us me who which what "
     "while when where then than so very really just also some any each every all both more most much many few "
     "several lot lots other another up down out off over under through across along around between near behind "
     "beside beneath above below toward towards against within upon about after before during until not do does "
-    "did has have had can could will would shall should may might must let make makes made get gets one's s t "
+    "did has have had can could will would shall should may might must let make makes made get gets one's s "
     "like himself herself itself themselves oneself doing one"
 )
-STOP = frozenset(_STOP.split())
-NEGATIONS = frozenset({"no", "without", "not", "never", "avoid", "exclude", "excluding", "except"})
+NEGATIONS = word_set(
+    "no without not never avoid exclude excluding except nor minus lacking don't doesn't isn't aren't wasn't"
+)
+NEGATING = frozenset(
+    {
+        ("free", "of"),
+        ("free", "from"),
+        ("devoid", "of"),
+        ("empty", "of"),
+        ("instead", "of"),
+        ("rather", "than"),
+    }
+)
+"""Pairs of words that negate; "car free" does too, but is one of those that only compare."""
+
+
+def spoken(text: str) -> list[tuple[str, str]]:
+    """Lower-case words and single marks, in order, each with how the text says it. Fullwidth and compatibility forms are
+    folded to plain ones; words joined by hyphens come apart, without what they are only likened to."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").translate(_JOINERS)
+    out: list[tuple[str, str]] = []
+    for word in _WORD.findall(folded):
+        parts = word.split("-") if word[0].isalnum() else [word]
+        out += [(part, word) for part in (parts[-1:] if parts[-1] in _LIKENESS else parts)]
+    return out
 
 
 def words(text: str) -> list[str]:
-    """Lower-case words and single marks, in order. Fullwidth and compatibility forms are folded to plain ones."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").translate(_JOINERS)
-    return _WORD.findall(folded)
+    return [word for word, _ in spoken(text)]
 
 
 def plain_forms(word: str) -> list[str]:
     """`word` and what it may be a plural, verb or possessive form of, likeliest first."""
     forms = [word]
+    if word.endswith(("'s", "s'")):
+        word = word.removesuffix("'").removesuffix("'s")
+        forms.append(word)
     if word in _IRREGULAR:
         forms.append(_IRREGULAR[word])
-    if word.endswith("'s"):
-        word = word[:-2]
-        forms.append(word)
+    if (word.endswith("men") and len(word) > 4) or word in ("men", "women"):
+        forms.append(word[:-2] + "an")
     for ending, instead in (
+        ("s", ""),
         ("ies", "y"),
         ("ves", "f"),
+        ("ves", "fe"),
+        ("oes", "o"),
+        ("ses", "s"),
+        ("zzes", "z"),
         ("sses", "ss"),
         ("xes", "x"),
         ("ches", "ch"),
         ("shes", "sh"),
-        ("s", ""),
     ):
         if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith("ss"):
             forms.append(word[: -len(ending)] + instead)

@@ -26,6 +26,7 @@ class Move:
     yaw: float = 0.0
     orbit: float = 0.0
     roll: float = 0.0
+    cant: float = 0.0
     rise: float = 0.0
     zoom: float = 1.0
     shake: float = 0.0
@@ -43,7 +44,14 @@ class Move:
     @property
     def travels(self) -> bool:
         """False for a mere framing, such as a close up."""
-        return self != Move(self.name, height=self.height, tilt=self.tilt, closer=self.closer, blur=self.blur)
+        return self != Move(
+            self.name,
+            cant=self.cant,
+            height=self.height,
+            tilt=self.tilt,
+            closer=self.closer,
+            blur=self.blur,
+        )
 
 
 def ease(u: float) -> float:
@@ -104,7 +112,7 @@ class Path:
             yaw=yaw,
             rise=rise,
             zoom=zoom,
-            roll=base.roll + self.total("roll") * (u - 0.5),
+            roll=base.roll + self.total("cant") + self.total("roll") * (u - 0.5),
         )
         return self._unrest(pose, t)
 
