@@ -12,7 +12,6 @@ import pytest
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.tables import colour, places, table
-from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.animatic.world.sprites import DRAWN
 
 from .conftest import mean, render
@@ -94,16 +93,6 @@ def test_macro_softens_the_distance(first: First) -> None:
     soft = first("city street by day, close up, macro shot", cfg_scale=1.0).astype(float)
     far = slice(10, 50)
     assert np.abs(np.diff(soft[far], axis=1)).mean() < 0.7 * np.abs(np.diff(sharp[far], axis=1)).mean()
-
-
-def test_lightning_strikes_within_the_clip_and_goes_out() -> None:
-    strokes = Lightning(1.0, 5.0, seed=1)
-    light = np.array([strokes.flash(t) for t in np.arange(0, 5, 1 / 24)])
-    assert light.max() > 0.5
-    assert (light > 0).mean() < 0.3
-    brightest = float(np.argmax(light) / 24)
-    assert len(strokes.items(brightest, 160, 90, 0.6)) > 10
-    assert len(Lightning(0.0, 5.0, seed=1).items(1.0, 160, 90, 0.6)) == 0
 
 
 def test_looks_change_the_print(first: First) -> None:

@@ -7,6 +7,7 @@ A frame depends on its number alone, never on the frames before it; so several a
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from typing import Protocol
 
@@ -88,11 +89,19 @@ class SceneFilm:
         self._size = size
         self._spare: deque[tuple[Canvas, Print]] = deque()
         tint = colour(scene.ground.get("haze_tint", "#ffffff"))
-        self._sky = Sky(scene.air, scene.seed, tint, float(scene.ground.get("veil", 0.0)))
+        # Each place has a sky of its own, also where the seed is the same.
+        clouds = scene.seed ^ zlib.crc32(scene.place.encode())
+        self._sky = Sky(scene.air, clouds, tint, float(scene.ground.get("veil", 0.0)))
         self._layers = layers(scene, size[1], control)
         self._troupe = Troupe(scene)
         self._stars = Stars(scene.air, scene.seed)
-        self._lightning = Lightning(scene.weather.lightning, scene.seconds, scene.seed)
+        self._lightning = Lightning(
+            scene.weather.lightning,
+            scene.seconds,
+            scene.seed,
+            float(np.mean(scene.air.horizon)),
+            scene.grade.exposure,
+        )
         self._falling = Falling(
             scene.weather, scene.air, scene.grade.exposure, min(1.0, 12 / scene.path.travel), scene.seed
         )
@@ -127,8 +136,7 @@ class SceneFilm:
         self._troupe.draw(canvas, pose, t, haze)
         if blur := scene.path.total("blur"):
             soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
-        if flash := self._lightning.flash(clock):
-            canvas.light[..., :3] *= np.float32(1 + 1.6 * flash)
+        self._lightning.light(canvas, clock)
         sun = self._sun(canvas, pose)
         # Rays reach into the picture from a sun just outside it, not from one far away.
         inside = (
@@ -144,7 +152,7 @@ class SceneFilm:
             picture,
             width,
             height,
-            self._lightning.items(clock, width, height, float(np.clip(horizon, 0.1, 1))),
+            self._lightning.items(canvas, clock, width, height, float(np.clip(horizon, 0.1, 1))),
         )
         splat(picture, width, height, self._falling.items(pose, t, width, height))
         return picture.reshape(height * 3 // 2, width)

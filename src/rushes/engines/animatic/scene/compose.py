@@ -78,11 +78,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     )
     weather = _weather(brief, ground, unwanted, dice)
-    if brief.season and not weather.snow:
-        weather = replace(
-            weather,
-            **{k: v for k, v in table("seasons")[brief.season]["falling"].items() if k not in unwanted},
-        )
+    weather = _seasoned(weather, brief.season, ground, unwanted)
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     shape = 0 if width > 1.2 * height else 2 if width < 0.8 * height else 1
     path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
@@ -133,6 +129,15 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
         wind=wind * (1 + dice.jitter(0.3)),
         **{k: 0.0 if k in unwanted else v for k, v in falling.items()},
     )
+
+
+def _seasoned(weather: Weather, season: str, ground: dict[str, Any], unwanted: frozenset[str]) -> Weather:
+    """The weather with what the season lets fall, and with the snow that lies: what falls now, and a winter's."""
+    row = table("seasons").get(season, {})
+    if season and not weather.snow:
+        weather = replace(weather, **{k: v for k, v in row["falling"].items() if k not in unwanted})
+    mild = ground.get("warm") or ground.get("sheltered") or weather.rain or "snow" in unwanted
+    return replace(weather, lying=1.0 if weather.snow else 0.0 if mild else float(row.get("lying", 0.0)))
 
 
 def _path(

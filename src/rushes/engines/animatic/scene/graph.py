@@ -13,12 +13,14 @@ from rushes.engines.animatic.world.air import Air
 
 @dataclass(frozen=True)
 class Weather:
-    """`wind` 1 is a breeze; `rain`, `snow`, `petals`, `leaves` and `lightning` are 0 (none) to about 1."""
+    """`wind` 1 is a breeze; `rain`, `snow`, `petals`, `leaves` and `lightning` are 0 (none) to about 1; `lying` 0…1 is
+    the snow on the ground."""
 
     name: str
     wind: float = 1.0
     rain: float = 0.0
     snow: float = 0.0
+    lying: float = 0.0
     lightning: float = 0.0
     petals: float = 0.0
     leaves: float = 0.0

@@ -49,10 +49,16 @@ def lit_air(
         cover = min(cover, 0.08)
     moon = bool(row.get("moon", False))
 
+    dark = float(row.get("lamps", 0.0)) ** 2
+    # A grey night is bluer than a grey day, and low clouds send down what light there is: it is never as much darker
+    # than a clear one as a day is.
+    tone = np.array([0.93, 1.0, 1.08]) + dark * np.array([-0.16, 0.0, 0.3])
+    fill = 1 + float(sky.get("night", 0.0)) * dark
+
     def veiled(text: str, pull: float = 1.0, strength: float = 1.0) -> Colour:
         """A colour of the time, pulled to the grey of the weather."""
         c = np.asarray(colour(text))
-        return _colour((c + (c.mean() * np.array([0.93, 1.0, 1.08]) - c) * grey * pull) * strength)
+        return _colour((c + (c.mean() * tone - c) * grey * pull) * strength * fill)
 
     ambient = float(sky["ambient"])
     light_through = 0.45 + 0.55 * dim
@@ -79,7 +85,7 @@ def lit_air(
         disc=float(row["disc"]) * (0.0 if "sun" in unwanted else dim * dim * (1 - flat) ** 2),
         cover=min(max(cover, 0.0), 1.0),
         soft=float(sky["soft"]),
-        cloud_scale=float(row.get("cloud_scale", 0.16)),
+        cloud_scale=float(row.get("cloud_scale", 0.16)) * float(ground.get("clouds", 1.0)),
         drift=(0.003 * blow, 0.0016 * blow),
         fog=float(ground["fog"])
         * (0.15 if "fog" in unwanted else float(sky["fog"]))

@@ -39,12 +39,12 @@ def _walls(
     upright: Plane, base: Plane, heights: Plane, stone: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:
     """Façades into `upright` (W, H, 4); `base` (W) becomes the row where the first wall of a column stands. `stone` the
-    colours of walls, glass last; `lamp` sun direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1."""
+    colours of walls, glass last; `lamp` sun direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1, snow 0…1."""
     columns, rows, _ = upright.shape
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     size = heights.shape[0]
-    night, seed, neon = lamp[13], i4(lamp[14]), lamp[15]
+    night, seed, neon, snow = lamp[13], i4(lamp[14]), lamp[15], lamp[16]
     cell = f4(CELL)
     for i in range(columns):
         px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
@@ -155,6 +155,8 @@ def _walls(
                             relief *= f4(1) - f4(0.35) * clamp(
                                 f4(1) - abs(under - f4(1.7)) * f4(2), f4(0), f4(1)
                             )
+                            # Snow lies on ledges and along the top.
+                            white = snow * max(ledge, clamp(f4(0.8) - under, f4(0), f4(1)))
                             sign = f4(0)
                             if y < f4(4.4):
                                 m = (
@@ -170,6 +172,7 @@ def _walls(
                                     (f4(0.45) - abs(ws - shop - f4(0.5))) / blur_s + f4(0.5), f4(0), f4(1)
                                 )
                                 relief = f4(0.8)
+                                white = f4(0)
                             for c in range(3):
                                 wall = (fr if c == 0 else fg if c == 1 else fb) * relief
                                 # Signs in three paints.
@@ -181,6 +184,7 @@ def _walls(
                                     else f4(0.2) * trade
                                 )
                                 wall += (paint - wall) * sign
+                                wall += (f4(0.7) - wall) * white
                                 value = wall * (
                                     lamp[3 + c] * sun * (f4(0.25) + f4(0.75) * open_sky)
                                     + lamp[6 + c] * open_sky
@@ -239,11 +243,11 @@ def _street(
 ) -> None:
     """The ground where nothing stands: asphalt, kerbs, lane marks, crossings, light under the lamps, and the mirrored
     walls as far as it is wet.
-    `lamp` sunlight, ambient, fog, night, wet, half the width of the street's bed, its middle."""
+    `lamp` sunlight, ambient, fog, night, wet, half the width of the street's bed, its middle, snow 0…1."""
     rows, columns, _ = light.shape
     focal = view[FOCAL]
     first = max(i4(view[HORIZON_ROW]) + 1, i4(0))
-    night, wet, half, middle = lamp[7], lamp[8], lamp[9], lamp[10]
+    night, wet, half, middle, snow = lamp[7], lamp[8], lamp[9], lamp[10], lamp[11]
     for j in range(first, rows):
         d = view[1] * focal / (f4(j) + f4(0.5) - view[HORIZON_ROW])
         clear = decay(d * lamp[6])
@@ -288,15 +292,27 @@ def _street(
             tone = (f4(0.055) + f4(0.05) * rough) * (f4(1) - wet * f4(0.4)) * (
                 f4(1) + kerb * (f4(1.4) - f4(0.7) * slab) + edge * f4(0.9)
             ) + mark * f4(0.3) * (f4(0.7) + f4(0.5) * rough)
+            # Snow lies white beside the bed; on it wheels have drawn their tracks, two to a lane.
+            wheel = abs(abs(across - half * f4(0.5)) - f4(0.85))
+            track = clamp(
+                (f4(0.5) - wheel + f4(0.5) * (rough - f4(0.5))) / (line + f4(0.2)) + f4(0.5), f4(0), f4(1)
+            )
+            white = (
+                snow
+                * (kerb * f4(0.95) + (f4(1) - kerb) * (f4(0.82) - f4(0.6) * track))
+                * (f4(1) - f4(0.6) * edge)
+            )
+            tone += (f4(0.5) + f4(0.2) * rough - tone) * white
             # Pools of light under the lamps, which stand every 24 m on both sides.
             post = z - np.floor(z * f4(1 / CELL)) * f4(CELL) - f4(CELL * 0.5)
             aside = across - half
             pool = night * max(f4(1) - (aside * aside + post * post) * f4(0.011), f4(0))
             pool *= pool * f4(2.4)
-            gleam = wet * (f4(0.12) + f4(0.5) * puddle) + f4(0.03)
+            lamplight = (night + pool) * (f4(1) - f4(0.5) * white)
+            gleam = (wet * (f4(0.12) + f4(0.5) * puddle) + f4(0.03)) * (f4(1) - white)
             for c in range(3):
                 value = tone * (lamp[c] * f4(0.35) + lamp[3 + c])
-                value += tone * (night + pool) * (f4(0.55) if c == 0 else f4(0.34) if c == 1 else f4(0.2))
+                value += tone * lamplight * (f4(0.55) if c == 0 else f4(0.34) if c == 1 else f4(0.2))
                 value += mirror[mj, mi, c] * gleam
                 light[j, i, c] = value * clear + haze[i, c] * (f4(1) - clear)
             light[j, i, 3] = d
@@ -354,10 +370,11 @@ class City:
         sky = np.asarray(light.horizon) * 0.6 + np.asarray(light.zenith) * 0.4
         self._walls = np.array(
             [*light.sun, *light.sunlight, *light.ambient, *sky, light.fog, dark, seed % 9973,
-             dark * float(row.get("neon", 0.0))], np.float32
+             dark * float(row.get("neon", 0.0)), weather.lying], np.float32
         )  # fmt: skip
         self._street = np.array(
-            [*light.sunlight, *light.ambient, light.fog, dark, wet, BED, CELL * 0.5], np.float32
+            [*light.sunlight, *light.ambient, light.fog, dark, wet, BED, CELL * 0.5, weather.lying],
+            np.float32,
         )
         self._shift = (CELL * 0.5 + float(row.get("beside", 1.5)), CELL * 0.5)
         self._fog = light.fog

@@ -45,23 +45,36 @@ def _ocean(scene: Scene, row: Mapping[str, Any]) -> Ocean:
     return Ocean(water, scene.air, scene.seed)
 
 
+def _season(scene: Scene) -> Mapping[str, Any]:
+    """The table of the season that ground and plants wear: winter's where snow lies, none where it is always warm."""
+    name = "winter" if scene.weather.lying else "" if scene.ground.get("warm") else scene.season
+    row: Mapping[str, Any] = table("seasons").get(name, {})
+    return row
+
+
 def _terrain(scene: Scene, row: Mapping[str, Any], rows: int) -> Terrain:
     # A map finer than the picture would only cost time.
     coarser = 1 if rows >= 360 else 2 if rows >= 180 else 4
-    snowfall = 1.0 if scene.weather.snow else 0.0
-    return Terrain(Land.from_row(row, snowfall, coarser), scene.air, scene.path.base.y, scene.seed)
+    season = _season(scene)
+    if "grass" in season:
+        row = {**row, "grass": season["grass"]} if float(row["treeline"]) > 0 else row
+    return Terrain(Land.from_row(row, scene.weather.lying, coarser), scene.air, scene.path.base.y, scene.seed)
 
 
 def _plants(
     scene: Scene, rows: Sequence[Mapping[str, Any]], terrain: Terrain | None, start: tuple[float, float]
 ) -> Plants:
-    season = table("seasons").get(scene.season, {})
-    tint = colour(season["leaves"]) if "leaves" in season else None
-    if scene.weather.snow:
-        tint = colour("#dfe5ee")
+    if scene.weather.lying:
         # What is low lies under the snow.
-        rows = [{**row, "count": int(row["count"] * 0.15)} if row["height"] < 2 else row for row in rows]
-    return Plants(kinds_of(rows, tint), terrain, start, scene.air, scene.weather.wind, scene.seed)
+        rows = [{**row, "count": int(row["count"] * 0.12)} if row["height"] < 2 else row for row in rows]
+    return Plants(
+        kinds_of(rows, _season(scene).get("paints", {})),
+        terrain,
+        start,
+        scene.air,
+        scene.weather.wind,
+        scene.seed,
+    )
 
 
 def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
@@ -88,7 +101,7 @@ def layers(scene: Scene, rows: int, control: Control) -> list[Layer]:
                 if scene.weather.name == "fog":
                     dark = max(dark, 0.35)
                 built.append(
-                    Houses(row, terrain, scene.air, scene.weather.snow, dark, scene.shape, scene.seed)
+                    Houses(row, terrain, scene.air, scene.weather.lying, dark, scene.shape, scene.seed)
                 )
             case "city":
                 dark = float(table("times")[scene.time].get("lamps", 0.0))

@@ -206,15 +206,22 @@ class Plants:
         _draw(canvas.light, self._sprites, self._spans, items)
 
 
-def kinds_of(rows: Sequence[Mapping[str, Any]], tint: Colour | None = None) -> list[Kind]:
-    """The kinds of a place's table, greens pulled to a season's `tint`."""
-    kinds = [Kind.from_row(row) for row in rows]
-    if tint is None:
-        return kinds
-    return [replace(kind, paint=_pulled(kind.paint, tint)) for kind in kinds]
+def kinds_of(
+    rows: Sequence[Mapping[str, Any]], paints: Mapping[str, Sequence[str]] | None = None
+) -> list[Kind]:
+    """The kinds of a place's table. `paints` are a season's colours by sprite; of several each takes its share of the
+    plants, and what has none keeps its own."""
+    kinds = []
+    for kind in map(Kind.from_row, rows):
+        tones = (paints or {}).get(kind.sprite, ())
+        for number, tone in enumerate(tones):
+            count = (kind.count * (number + 1)) // len(tones) - (kind.count * number) // len(tones)
+            kinds.append(replace(kind, count=count, paint=_pulled(kind.paint, colour(tone))))
+        if not tones:
+            kinds.append(kind)
+    return kinds
 
 
-def _pulled(paint: Colour, tint: Colour) -> Colour:
-    level = sum(paint) / max(sum(tint), 1e-6)
-    r, g, b = (0.25 * p + 0.75 * c * level * 1.5 for p, c in zip(paint, tint, strict=True))
+def _pulled(paint: Colour, tone: Colour) -> Colour:
+    r, g, b = (0.15 * p + 0.85 * c for p, c in zip(paint, tone, strict=True))
     return r, g, b

@@ -1,0 +1,168 @@
+"""Weather and seasons: what falls, what lies, what flashes. Each shows in the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rushes.core.shot import Shot
+from rushes.engines.animatic.runtime import Plane
+from rushes.engines.animatic.scene.compose import compose
+from rushes.engines.animatic.scene.graph import Weather
+from rushes.engines.animatic.tables import colour, places, table
+from rushes.engines.animatic.world.lightning import Lightning
+from rushes.engines.animatic.world.plants import kinds_of
+from rushes.engines.animatic.world.sky import FAR
+from rushes.engines.animatic.world.sprites import DRAWN
+from rushes.engines.animatic.world.view import Canvas
+
+from .conftest import mean
+
+First = Callable[..., Any]
+
+
+def still(first: First, prompt: str, **more: object) -> Plane:
+    return np.asarray(first(f"{prompt}, static shot", cfg_scale=1.0, **more), np.float64)
+
+
+def weather(prompt: str, **more: Any) -> Weather:
+    return compose(Shot(prompt=prompt, cfg_scale=1.0, **more), 160, 90)[0].weather
+
+
+def sky(distance: float) -> Canvas:
+    """A dim canvas of which everything is `distance` away."""
+    canvas = Canvas.of(160, 90)
+    canvas.light[..., :3] = 0.05
+    canvas.light[..., 3] = distance
+    return canvas
+
+
+@pytest.mark.parametrize("place", ["sea", "hills", "mountains", "coast", "forest"])
+def test_a_storm_at_night_can_be_read(first: First, place: str) -> None:
+    """Before any stroke: dark, but with clouds and land to be told apart."""
+    night = still(first, f"storm at night, {place}")
+    luma = night.mean(axis=2)
+    assert 32 < luma.mean() < 90
+    assert np.percentile(luma, 95) - np.percentile(luma, 5) > 36
+    assert mean(night)[2] > mean(night)[0]
+    assert luma.mean() < 0.9 * still(first, f"storm by day, {place}").mean()
+
+
+def test_lightning_strikes_within_the_clip_and_goes_out() -> None:
+    strokes = Lightning(1.0, 5.0, seed=1)
+    light = np.array([strokes.flash(t) for t in np.arange(0, 5, 1 / 24)])
+    assert light.max() > 0.5
+    assert (light > 0).mean() < 0.3
+    assert len(Lightning(0.0, 5.0, seed=1).items(sky(FAR), 1.0, 160, 90, 0.6)) == 0
+
+
+def test_a_stroke_lights_most_where_it_strikes() -> None:
+    strokes = Lightning(1.0, 5.0, seed=1, sky=0.05)
+    at = next(t for t in np.arange(0, 5, 1 / 24) if len(strokes.items(sky(FAR), t, 160, 90, 0.6)))
+    canvas = sky(FAR)
+    before = canvas.light.copy()
+    strokes.light(canvas, at)
+    columns = (canvas.light - before)[..., :3].mean(axis=(0, 2))
+    assert columns.min() > 0.2 * before[..., :3].mean()
+    bolt = strokes.items(canvas, at, 160, 90, 0.6)
+    assert abs(columns.argmax() - np.median(bolt[:, 0])) < 40
+    assert columns.max() > 1.5 * columns.min()
+    # A lamp is no brighter for it than what is pale.
+    canvas.light[:] = 40
+    strokes.light(canvas, at)
+    assert canvas.light[..., :3].max() < 42
+
+
+def test_a_bolt_stays_behind_what_stands_before_the_sky() -> None:
+    strokes = Lightning(1.0, 5.0, seed=1)
+    times = np.arange(0, 5, 1 / 24)
+    assert sum(len(strokes.items(sky(FAR), t, 160, 90, 0.6)) for t in times) > 20
+    assert sum(len(strokes.items(sky(30.0), t, 160, 90, 0.6)) for t in times) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_second_has_more_than_three_flashes(seed: int) -> None:
+    """The bound of WCAG 2.3.1, counted in rises of a tenth."""
+    strokes = Lightning(1.0, 10.0, seed)
+    light = np.array([strokes.flash(n / 24) for n in range(240)])
+    rises = [
+        n
+        for n in range(1, 239)
+        if light[n] >= max(light[n - 1], light[n + 1]) and light[n] > light[max(n - 4, 0) : n].min() + 0.1
+    ]
+    assert len(rises) >= 3
+    assert max(sum(a <= n < a + 24 for n in rises) for a in rises) <= 3
+
+
+def test_snow_lies_on_street_and_pavement(first: First) -> None:
+    bare, white = (still(first, f"city by day, {w}")[66:] for w in ("overcast", "snow"))
+    assert white.mean() > 1.5 * bare.mean()
+    # Wheels have drawn tracks into it.
+    assert white[8:].mean(axis=2).std() > 6
+
+
+def test_a_winter_is_white_without_falling_snow(first: First) -> None:
+    clear = weather("hills in winter, clear sky")
+    assert (clear.snow, clear.lying) == (0, 1)
+    summer, winter = (still(first, f"hills by day in {s}, clear sky")[60:] for s in ("summer", "winter"))
+    assert winter.mean() > 1.4 * summer.mean()
+    assert np.ptp(mean(winter)) < 0.6 * np.ptp(mean(summer))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "lying"),
+    [
+        ("hills in summer", "", 0),
+        ("hills in winter", "snow", 0),
+        ("hills in winter rain", "", 0),
+        ("a beach in winter", "", 0),
+        ("a beach in heavy snow", "", 1),
+        ("a meadow, snowfall", "", 1),
+    ],
+)
+def test_snow_lies_where_it_would(prompt: str, negative: str, lying: float) -> None:
+    assert weather(prompt, negative_prompt=negative).lying == lying
+
+
+def test_a_season_paints_the_plants_it_names() -> None:
+    rows = places()["temple"]["plants"]
+    paints = table("seasons")["autumn"]["paints"]
+    plain, turned = kinds_of(rows), kinds_of(rows, paints)
+    for sprite in {row["sprite"] for row in rows}:
+        before, after = ([k for k in kinds if k.sprite == sprite] for kinds in (plain, turned))
+        assert sum(k.count for k in before) == sum(k.count for k in after)
+        assert len({k.paint for k in after}) == len(paints.get(sprite, "x"))
+    conifer = next(k for k in turned if k.sprite == "conifer")
+    assert conifer.paint == colour(next(r["paint"] for r in rows if r["sprite"] == "conifer"))
+
+
+def test_seasons_name_sprites_that_exist() -> None:
+    for name, row in table("seasons").items():
+        assert row.get("paints", {}).keys() <= DRAWN.keys(), name
+
+
+def test_autumn_and_spring_show(first: First) -> None:
+    ground = {s: mean(still(first, f"village by day in {s}, clear sky")[50:]) for s in ("summer", "autumn")}
+    assert ground["autumn"][0] / ground["autumn"][1] > 1.06 * ground["summer"][0] / ground["summer"][1]
+    spring = still(first, "hills by day in spring, clear sky")
+    pink = (spring[..., 0] > spring[..., 1] + 25) & (spring[..., 2] > spring[..., 1] + 5)
+    assert pink.mean() > 0.002
+
+
+def test_places_have_skies_of_their_own(first: First) -> None:
+    """Hills and a village in hills look into the same direction; not at the same clouds."""
+    skies = [still(first, f"{p} by day, cloudy", seed=3)[:30].mean(axis=2) for p in ("hills", "village")]
+    # Glow and gradient are the same; the edges of the clouds are not.
+    a, b = (np.diff(image, axis=1).ravel() for image in skies)
+    assert abs(np.corrcoef(a, b)[0, 1]) < 0.2
+
+
+@pytest.mark.parametrize("place", ["sea", "hills", "skyline"])
+def test_dusk_is_blue_above_and_warm_below_but_not_magenta(first: First, place: str) -> None:
+    image = still(first, f"{place} at dusk, clear sky")
+    red, green, blue = mean(image[:12])
+    assert blue > 1.15 * red
+    assert green > 0.385 * (red + blue)
