@@ -39,8 +39,10 @@ install: $(VENV)/.installed  ## make the virtual environment and install from th
 serve: $(VENV)/.installed  ## install and start; prints the URL, the key and a first curl
 	@exec $(BIN)/rushes serve --data $(DATA)
 
+# Each worker takes one run of folders, so that what a folder's tests share is made once. Where bytecode is not written,
+# each of the many processes that are started would compile all sources anew.
 test: $(VENV)/.tested lint  ## install and run all tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.tested  ## format, style, types and import rules
 	$(BIN)/ruff format --check .
@@ -54,8 +56,9 @@ docs: $(VENV)/.tested  ## write the generated pages of docs/
 bench: $(VENV)/.tested  ## measure, each figure beside its peer or limit
 	$(BIN)/python -m bench
 
-fuzz: $(VENV)/.tested  ## ten thousand calls drawn from the OpenAPI page
-	RUSHES_TEST_FUZZ_CASES=10000 $(BIN)/python -m pytest -s tests/server/test_fuzz.py
+fuzz: $(VENV)/.tested  ## ten thousand calls drawn from the OpenAPI page, requests' lives, and storms
+	RUSHES_TEST_FUZZ_CASES=10000 RUSHES_TEST_LIVES=200 RUSHES_TEST_CHAOS_STORMS=5 RUSHES_TEST_FLOOD_IMAGES=1000 \
+		$(BIN)/python -m pytest -s tests/server/test_fuzz.py tests/ledger/test_life.py tests/chaos
 
 sheets: $(VENV)/.tested  ## contact sheets of the animatic engine in out/sheets
 	$(BIN)/python -m tools.sheets

@@ -24,7 +24,7 @@ from PIL import Image
 from tests.e2e.served import GMI, Server, eventually, serve
 
 SEED = 5
-IMAGES = int(os.environ.get("RUSHES_TEST_FLOOD_IMAGES", "120"))
+IMAGES = int(os.environ.get("RUSHES_TEST_FLOOD_IMAGES", "60"))
 ADDRESSES = IMAGES * 3 // 4
 CLIENTS = 8
 MOST_GROWTH = 300 * 2**20

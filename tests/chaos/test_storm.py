@@ -1,8 +1,9 @@
-"""The kill run: five owners of different weights, two hundred small requests, and a storm in which server, workers and
+"""The kill run: five owners of different weights, small requests by the hundred, and a storm in which server, workers and
 studios are killed, stopped and let go again at random moments. Nothing is lost, nothing is done twice, the weights
 hold, and who comes back from the dead writes nothing.
 
-The storm's seed is printed; `RUSHES_TEST_CHAOS_SEED` chooses another one.
+The storm's seed is printed; `RUSHES_TEST_CHAOS_SEED` chooses another one. `RUSHES_TEST_CHAOS_STORMS` makes
+it so many times as long, with so many times the requests; `make fuzz` does.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from tests.e2e.served import GMI, Server, alive, eventually, kill, runs, serve, 
 from tests.engines.installed import install_colour_engine
 
 SEED = int(os.environ.get("RUSHES_TEST_CHAOS_SEED", "11"))
-WEIGHTS = {"ann": 1.0, "bob": 1.0, "cyd": 2.0, "dan": 2.0, "eve": 4.0}
-REQUESTS = 200
-CONTESTED = 150
+STORMS = int(os.environ.get("RUSHES_TEST_CHAOS_STORMS", "1"))
+REQUESTS = STORMS * 140
+CONTESTED = STORMS * 100
 """So many starts are counted: as long as everybody still has requests in the line."""
+WEIGHTS = {"ann": 1.0, "bob": 1.0, "cyd": 2.0, "dan": 2.0, "eve": 4.0}
 LEASE = 1.5
 HASTY = {
     "lease_seconds": LEASE,
@@ -37,9 +39,9 @@ HASTY = {
     "cancel_grace": 1,
     "drain_seconds": 30,
 }
-STRIKES = (
-    ["kill studio"] * 3 + ["kill worker"] * 4 + ["kill server"] * 2 + ["freeze worker"] * 3
-    + ["freeze studio"] * 2 + ["freeze server"] * 1
+STRIKES = STORMS * (
+    ["kill studio"] * 2 + ["kill worker"] * 2 + ["kill server"] + ["freeze worker"] * 3 + ["freeze studio"]
+    + ["freeze server"]
 )  # fmt: skip
 
 
@@ -177,7 +179,7 @@ def test_a_storm_loses_nothing(home: Path) -> None:
         assert ledger.tally()[Status.QUEUED] == len(owners) == REQUESTS
         storm.rage(ledger)
         with storm.house():
-            eventually(lambda: ledger.tally()[Status.SUCCESS] == REQUESTS, "end of all requests", 90)
+            eventually(lambda: ledger.tally()[Status.SUCCESS] == REQUESTS, "end of all requests", 90 * STORMS)
         attempts = {request_id: one_visible_completion(ledger, data, request_id) for request_id in owners}
         assert ledger.list().total == REQUESTS
     starts = sorted((tries[0].started_at, owners[request_id]) for request_id, tries in attempts.items())

@@ -1,8 +1,11 @@
 """A state machine whose model is the transition table: whatever workers, owners and time do, in whatever order, each
-request only ever moves as the table says, and no write of a lost lease is kept."""
+request only ever moves as the table says, and no write of a lost lease is kept.
+
+`RUSHES_TEST_LIVES` is the number of ledgers that are lived through; `make fuzz` takes many."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +41,7 @@ from tests.contracts.ledger import (
     set_up_time,
 )
 
+LIVES = int(os.environ.get("RUSHES_TEST_LIVES", "8"))
 LEASE_SECONDS = 30.0
 INTAKE_SECONDS = 60.0
 MAX_FAILURES = 3
@@ -360,7 +364,7 @@ def test_every_life_is_one_of_the_tables() -> None:
     run_state_machine_as_test(
         LedgerLife,
         settings=settings(
-            max_examples=20,
+            max_examples=LIVES,
             stateful_step_count=40,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

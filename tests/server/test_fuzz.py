@@ -35,7 +35,7 @@ from rushes.core.parameter import absent
 from rushes.server.desk import PRIORITIES
 from tests.server.site import Site, open_site
 
-CASES = int(os.environ.get("RUSHES_TEST_FUZZ_CASES", "300"))
+CASES = int(os.environ.get("RUSHES_TEST_FUZZ_CASES", "150"))
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

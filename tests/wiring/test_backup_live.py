@@ -50,7 +50,7 @@ def test_a_busy_server_is_copied_and_the_copy_serves(tmp_path: Path, monkeypatch
         def submit() -> None:
             while not stop.is_set():
                 server.submit({"prompt": "colours"})
-                stop.wait(0.1)
+                stop.wait(0.5)
 
         client = threading.Thread(target=submit)
         client.start()
