@@ -105,6 +105,13 @@ class EngineContract:
         yield engine
         engine.unload()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def first(cls, loaded: Engine, tmp_path_factory: pytest.TempPathFactory) -> list[Picture]:
+        """The first pictures of the shot. Whatever the engine makes in between, it makes them again."""
+        suite = cls()
+        return suite._first_pictures(loaded, suite._first_shot(loaded), tmp_path_factory.mktemp("first"))
+
     @pytest.fixture
     def unloaded(self) -> Engine:
         return make_engine(self.engine, self.options)
@@ -196,23 +203,20 @@ class EngineContract:
                         _check_sound(clip.audio, plan)
 
     def test_the_same_shot_is_the_same_clip_whatever_came_between(
-        self, loaded: Engine, tmp_path: Path
+        self, loaded: Engine, first: list[Picture], tmp_path: Path
     ) -> None:
         shot = self._first_shot(loaded)
-        first = self._first_pictures(loaded, shot, tmp_path)
         self._first_pictures(loaded, self._first_shot(loaded, seed=shot.seed + 1), tmp_path)
         _same(first, self._first_pictures(loaded, shot, tmp_path))
 
     @pytest.mark.parametrize("name", sorted(OPTIONAL))
     def test_exactly_what_it_says_it_honours_changes_the_clip(
-        self, loaded: Engine, tmp_path: Path, name: str
+        self, loaded: Engine, first: list[Picture], tmp_path: Path, name: str
     ) -> None:
         other = {"negative_prompt": self.negative_prompt, "cfg_scale": 1.0, "seed": self.shot.seed + 1}
         compare = _differ if name in loaded.capabilities().honours else _same
-        compare(
-            self._first_pictures(loaded, self._first_shot(loaded), tmp_path),
-            self._first_pictures(loaded, self._first_shot(loaded, **{name: other[name]}), tmp_path),
-        )
+        changed = self._first_shot(loaded, **{name: other[name]})
+        compare(first, self._first_pictures(loaded, changed, tmp_path))
 
     def test_the_image_changes_the_clip(self, loaded: Engine, tmp_path: Path) -> None:
         if not loaded.capabilities().image_to_video:
@@ -225,16 +229,15 @@ class EngineContract:
 
     @pytest.mark.parametrize("reports", [0, 1, 2])
     def test_a_cancel_is_obeyed_soon_and_leaves_nothing_behind(
-        self, loaded: Engine, tmp_path: Path, reports: int
+        self, loaded: Engine, first: list[Picture], tmp_path: Path, reports: int
     ) -> None:
         shot = self._first_shot(loaded)
-        before = self._first_pictures(loaded, shot, tmp_path)
         control = Recorder(patience=reports)
         with pytest.raises(Cancelled):
             self._as_the_house_does(loaded, shot, tmp_path, control)
         assert control.cancelled_at is not None
         assert time.monotonic() - control.cancelled_at < self.seconds_to_stop
-        _same(before, self._first_pictures(loaded, shot, tmp_path))
+        _same(first, self._first_pictures(loaded, shot, tmp_path))
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 

@@ -47,6 +47,7 @@ class TestLtxWithSound(TinyContract):
 
 class TestCogVideoX(TinyContract):
     name = "cogvideox"
+    changes: ClassVar = {"clip": {"fps": 1}}
 
 
 class TestDistilled(TinyContract):

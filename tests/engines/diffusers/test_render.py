@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -247,53 +246,68 @@ def test_the_first_estimate_is_by_formula_and_the_next_by_history(studio: Studio
 # -- stopping ------------------------------------------------------------------------------------------------------------
 
 
-class StopsInside(Recorder):
-    """Cancelled from the moment that a block of the second step begins."""
+class Stops(Recorder):
+    """Cancelled once `stopped` is set."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.at: float | None = None
+    stopped = False
 
     @property
     def cancelled(self) -> bool:
-        return self.at is not None
+        return self.stopped
+
+
+def work_after(control: Recorder, pipe: Any) -> list[str]:
+    """Filled with the name of each module of the pipeline that begins to work once `control` is cancelled."""
+    begun: list[str] = []
+
+    def told(name: str) -> Any:
+        return lambda *_: begun.append(name) if control.cancelled else None
+
+    for part, component in pipe.components.items():
+        if isinstance(component, torch.nn.Module):
+            for name, module in component.named_modules():
+                module.register_forward_pre_hook(told(f"{part}.{name}"))
+    return begun
 
 
 @pytest.mark.parametrize("name", ["wan21", "wan22-image", "ltx2", "cogvideox"])
-def test_a_cancel_stops_inside_a_step_and_the_next_clip_is_as_from_a_fresh_engine(
+def test_a_cancel_ends_with_the_block_it_fell_into_and_the_next_clip_is_as_from_a_fresh_engine(
     studio: Studio, name: str, photo: Picture
 ) -> None:
     image = photo if name == "wan22-image" else None
-    fresh = frames(studio.loaded(name), image=image)
-    engine, control, ran = studio.loaded(name), StopsInside(), []
-    pipe = pipe_of(engine)
-    blocks = getattr(pipe.transformer, "blocks", None) or pipe.transformer.transformer_blocks
+    engine, control = studio.loaded(name), Stops()
+    fresh = frames(engine, image=image)
+    pipe, passes = pipe_of(engine), []
+    blocks = "blocks" if hasattr(pipe.transformer, "blocks") else "transformer_blocks"
 
-    def first_block(*_: Any) -> None:
-        ran.append("first")
-        if len(ran) > 2:
-            control.at = time.monotonic()
+    def in_the_second_pass(*_: Any) -> None:
+        passes.append(1)
+        control.stopped = len(passes) > 1
 
-    blocks[0].register_forward_pre_hook(first_block)
-    blocks[1].register_forward_pre_hook(lambda *_: ran.append("second"))
+    getattr(pipe.transformer, blocks)[0].register_forward_pre_hook(in_the_second_pass)
+    begun = work_after(control, pipe)
     with pytest.raises(Cancelled):
         frames(engine, image=image, control=control)
-    assert control.at is not None
-    assert time.monotonic() - control.at < 0.1
-    assert ran[-1] == "first", "the second block still ran"
-    blocks[0]._forward_pre_hooks.popitem()
+    assert len(passes) == 2, "the step went on"
+    assert begun, "the block was not begun"
+    assert {module.split(".")[:3] == ["transformer", blocks, "0"] for module in begun} == {True}, begun
     assert np.array_equal(fresh, frames(engine, image=image))
 
 
-@pytest.mark.parametrize("where", ["text_encoder", "vae"])
-def test_a_cancel_is_obeyed_in_every_component(studio: Studio, where: str) -> None:
-    engine, control = studio.loaded("wan21"), StopsInside()
-    component = pipe_of(engine).text_encoder if where == "text_encoder" else pipe_of(engine).vae.decoder
-    component.register_forward_pre_hook(lambda *_: setattr(control, "at", time.monotonic()))
-    with pytest.raises(Cancelled):
-        frames(engine, control=control)
-    assert control.at is not None
-    assert time.monotonic() - control.at < 0.1
+def test_a_cancel_is_obeyed_in_every_component(studio: Studio) -> None:
+    engine = studio.loaded("wan21")
+    pipe = pipe_of(engine)
+    for component in (pipe.text_encoder, pipe.vae.decoder):
+        control = Stops()
+        hook = component.register_forward_pre_hook(
+            lambda *_, control=control: setattr(control, "stopped", True)
+        )
+        begun = work_after(control, pipe)
+        with pytest.raises(Cancelled):
+            frames(engine, control=control)
+        hook.remove()
+        assert begun, "nothing of it was begun"
+        assert not [name for name in begun if "block" in name]
 
 
 def test_a_compiled_model_is_stopped_and_started_like_any_other(

@@ -81,7 +81,7 @@ def test_five_seconds_of_720p_with_stereo_sound_over_http(studio: Studio, tmp_pa
 
 
 def test_a_studio_that_is_killed_costs_an_attempt_and_not_the_request(studio: Studio, tmp_path: Path) -> None:
-    with served(tmp_path, studio.options("ti2v", steps=100), "kling-v2-5-turbo") as server:
+    with served(tmp_path, studio.options("ti2v", steps=30), "kling-v2-5-turbo") as server:
         wanted = {"prompt": "a fox", "duration": "5", "seed": 3, "aspect_ratio": "16:9"}
         request_id = server.submit(wanted, model="kling-v2-5-turbo")
         log = server.data / "logs" / "studio-diffusers.log"
