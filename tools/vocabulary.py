@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+import unicodedata
 from collections import defaultdict, deque
 from pathlib import Path
 
@@ -211,10 +212,10 @@ def names(folder: Path, net: WordNet, known: set[str], lexicon: set[str]) -> dic
     english = json.loads((folder / "en/annotations.json").read_text())["annotations"]["annotations"]
     meaning: dict[str, str] = {}
     for sign, row in english.items():
-        if ord(sign[0]) < 0x2190:
+        if ord(sign[0]) < 0x2190 or unicodedata.category(sign[0]).startswith("P"):
             continue
         title = re.sub(r"[^a-z \-]", "", row.get("tts", [""])[0].lower())
-        for candidate in (title, *title.split()[-1:]):
+        for candidate in (title, title.partition(" with ")[0], *title.split()[-1:]):
             if title.count(" ") < 3 and (candidate in lexicon or candidate.replace(" ", "_") in known):
                 meaning[sign] = candidate
                 break

@@ -101,7 +101,14 @@ def test_nouns_find_their_archetype(
 
 @pytest.mark.parametrize(
     ("prompt", "places"),
-    [("Vulkan", ("mountains",)), ("🏔️", ("mountains",)), ("山", ("mountains",)), ("montaña", ("mountains",))],
+    [
+        ("Vulkan", ("mountains",)),
+        ("🏔️", ("mountains",)),
+        ("山", ("mountains",)),
+        ("montaña", ("mountains",)),
+        ("ภูเขา", ("mountains",)),
+        ("🏖️", ("beach",)),
+    ],
 )
 def test_nouns_in_other_languages_and_emoji(prompt: str, places: tuple[str, ...]) -> None:
     assert parse(prompt).places == places

@@ -72,7 +72,10 @@ def vocabulary() -> Vocabulary:
                     common.add(plain)
     foreign: dict[str, Any] = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
     english = {
-        " ".join(words(name)): noun for noun, names in foreign["names"].items() for name in names.split("|")
+        " ".join(words(name)): noun
+        for noun, names in foreign["names"].items()
+        for name in names.split("|")
+        if name[0].isalnum()
     }
     english |= foreign["emoji"]
     longest = max((len(name) for name in english if not name.isascii()), default=1)

@@ -7,6 +7,7 @@ are what to leave out. A noun that is understood but cannot be drawn yet is list
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -216,7 +217,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
     if not token[0].isalnum():
         reading.clause()
         # Emoji that no table knows; punctuation is nothing.
-        if ord(token[0]) >= 0x2190:
+        if unicodedata.category(token[0]).startswith("S"):
             reading.ignored.append(sayings[at])
         return 1
     length, name = _longest(tokens, at, _moves())

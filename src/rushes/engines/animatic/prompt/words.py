@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*|[^\w\s]", re.UNICODE)
+_VOWELS = "".join(
+    chr(code) for code in range(0x300, 0xFE00) if unicodedata.category(chr(code)) in ("Mn", "Mc")
+)
+"""Signs that many scripts put on their letters; a word goes on over them."""
+_LETTERS = f"(?:[^\\W_]|[{_VOWELS}])+"
+_WORD = re.compile(rf"{_LETTERS}(?:['’\-]{_LETTERS})*|[^\w\s]", re.UNICODE)
 
 
 def word_set(text: str) -> frozenset[str]:
