@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rushes.engines.animatic.post.tone import finish, planes
 from rushes.engines.animatic.world.march import BLOCK
-from rushes.engines.animatic.world.mathx import triangle, turn, wave
+from rushes.engines.animatic.world.mathx import turn, wave
 from rushes.engines.animatic.world.nebula import SIDE, _shine
 from rushes.engines.animatic.world.planet import AIR, _sphere
 from rushes.engines.animatic.world.sky import FAR
-from rushes.engines.animatic.world.strip import STRIP, dealt, lay, lift
+from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.terrain import _ceiling
 
 
@@ -52,23 +53,30 @@ def test_a_planet_is_round_and_has_air_on_its_bright_side() -> None:
     assert light[30, 30, 0] > 2 * light[30, 30, 2]
 
 
-def test_dither_is_even_and_centred() -> None:
-    noise = np.array([triangle(i, j, 5) for i in range(80) for j in range(80)])
-    assert -1 <= noise.min() < -0.9
-    assert 0.9 < noise.max() < 1
-    assert abs(noise.mean()) < 0.02
-    # Two even numbers added: a variance of a sixth.
-    assert noise.var() == pytest.approx(1 / 6, rel=0.05)
+def test_grain_is_the_dither_of_its_row_and_no_two_rows_share_it() -> None:
+    rows, columns = 64, 96
+    flat = (
+        np.full((rows, columns), 100.3, np.float32),
+        *np.full((2, rows // 2, columns // 2), 0.3, np.float32),
+    )
+    out = np.empty(rows * columns * 3 // 2, np.uint8)
+    finish(*flat, out, 2 / 219, 5)
+    luma, cb, cr = planes(out, columns, rows)
+    # Two even numbers added, of two levels each: a variance of a sixth of four, and a twelfth for rounding.
+    assert luma.mean() == pytest.approx(100.3, abs=0.05)
+    assert luma.var() == pytest.approx(4 / 6 + 1 / 12, rel=0.1)
+    assert len({row.tobytes() for row in luma}) == rows
+    assert cb.mean() == cr.mean() == pytest.approx(128.3, abs=0.05)
+    again = np.empty_like(out)
+    finish(*flat, again, 2 / 219, 6)
+    assert (again != out).mean() > 0.3
 
 
 @pytest.mark.parametrize("columns", [STRIP, STRIP * 3 - 1, STRIP * 2 + 1])
 def test_strips_cover_the_picture_once_and_bring_it_back(columns: int) -> None:
     light = np.random.default_rng(1).random((5, columns, 4)).astype(np.float32)
     before = light.copy()
-    strips = -(-columns // STRIP)
-    order = [dealt(turn, strips) for turn in range(strips)]
-    assert sorted(order) == list(range(strips))
-    for number in order:
+    for number in range(-(-columns // STRIP)):
         strip = np.zeros((STRIP, 5, 4), np.float32)
         lift(light, number * STRIP, strip)
         wide = min(STRIP, columns - number * STRIP)

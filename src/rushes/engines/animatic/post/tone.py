@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel
-from rushes.engines.animatic.world.mathx import hash01, triangle
+from rushes.engines.animatic.runtime import Bytes, Plane, Real, f4, i4, inner, kernel
+from rushes.engines.animatic.world.mathx import mixed
 
 
 @dataclass(frozen=True)
@@ -39,66 +39,107 @@ class Grade:
         )  # fmt: skip
 
 
+@inner
+def _curve(x: float) -> Real:
+    """The filmic curve (Narkowicz's fit of ACES), then the square root that stands for the display's."""
+    return np.sqrt((x * (f4(2.51) * x + f4(0.03))) / (x * (f4(2.43) * x + f4(0.59)) + f4(0.14)))
+
+
 @kernel
 def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: Plane) -> None:
-    """`light` (H, W, 4) and `bloom` (H, W, 3) → `y` in 16…235, `cb`, `cr` around 0, all (H, W)."""
+    """`light` (H, W, 4) and `bloom` (of any height, W, 3) → `y` in 16…235, `cb`, `cr` around 0, all (H, W)."""
     rows, columns, _ = light.shape
-    # Read once: inside the loop they could, for all the compiler knows, be overwritten by what it stores.
     exposure, contrast, saturation, vignette, fade = grade[0], grade[1], grade[2], grade[3], grade[4]
-    dr, dg, db, lr, lg, lb = grade[5], grade[6], grade[7], grade[8], grade[9], grade[10]
+    # Saturation, contrast, tints and fade are, for each colour, a parabola of grey and a share of the colour itself.
+    keep = f4(1) - fade
+    own = contrast * saturation * keep
+    shared = contrast * (f4(1) - saturation) * keep
+    least = f4(0.5) * (f4(1) - contrast) * keep + fade
+    dr, dg, db = grade[5] * keep, grade[6] * keep, grade[7] * keep
+    r0, g0, b0 = least + dr, least + dg, least + db
+    r1, g1, b1 = shared - f4(2) * dr, shared - f4(2) * dg, shared - f4(2) * db
+    r2, g2, b2 = dr + grade[8] * keep, dg + grade[9] * keep, db + grade[10] * keep
+    red = np.empty(columns, np.float32)
+    green = np.empty(columns, np.float32)
+    blue = np.empty(columns, np.float32)
+    glow = np.empty(columns * 3, np.float32)
+    aside = np.empty(columns, np.float32)
+    for i in range(columns):
+        u = (f4(i) + f4(0.5)) / f4(columns) - f4(0.5)
+        aside[i] = exposure * vignette * f4(2) * u * u
+    last = bloom.shape[0] - 1
+    blooms = bloom.reshape(last + 1, columns * 3)
+    finer = f4(last + 1) / f4(rows)
     for j in range(rows):
         v = (f4(j) + f4(0.5)) / f4(rows) - f4(0.5)
-        inverse = f4(1) / f4(columns)
+        middle = exposure * (f4(1) - vignette * f4(2) * v * v)
+        at = max((f4(j) + f4(0.5)) * finer - f4(0.5), f4(0))
+        above = blooms[i4(at)]
+        below = blooms[min(i4(at) + 1, last)]
+        part = at - f4(i4(at))
+        for i in range(columns * 3):
+            glow[i] = above[i] + (below[i] - above[i]) * part
         # One channel after the other lies in memory, so that eight or sixteen pixels are printed at a time.
-        red = np.empty(columns, np.float32)
-        green = np.empty(columns, np.float32)
-        blue = np.empty(columns, np.float32)
         for i in range(columns):
-            red[i] = light[j, i, 0] + bloom[j, i, 0]
-            green[i] = light[j, i, 1] + bloom[j, i, 1]
-            blue[i] = light[j, i, 2] + bloom[j, i, 2]
+            red[i] = light[j, i, 0] + glow[3 * i]
+            green[i] = light[j, i, 1] + glow[3 * i + 1]
+            blue[i] = light[j, i, 2] + glow[3 * i + 2]
+        luma_row, blue_row, red_row = y[j], cb[j], cr[j]
         for i in range(columns):
-            u = (f4(i) + f4(0.5)) * inverse - f4(0.5)
-            gain = exposure * (f4(1) - vignette * (u * u + v * v) * f4(2))
-            r = max(red[i], f4(0)) * gain
-            g = max(green[i], f4(0)) * gain
-            b = max(blue[i], f4(0)) * gain
-            r = np.sqrt((r * (f4(2.51) * r + f4(0.03))) / (r * (f4(2.43) * r + f4(0.59)) + f4(0.14)))
-            g = np.sqrt((g * (f4(2.51) * g + f4(0.03))) / (g * (f4(2.43) * g + f4(0.59)) + f4(0.14)))
-            b = np.sqrt((b * (f4(2.51) * b + f4(0.03))) / (b * (f4(2.43) * b + f4(0.59)) + f4(0.14)))
+            gain = middle - aside[i]
+            r = _curve(max(red[i], f4(0)) * gain)
+            g = _curve(max(green[i], f4(0)) * gain)
+            b = _curve(max(blue[i], f4(0)) * gain)
             grey = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
-            top = grey * grey
-            low = (f4(1) - grey) * (f4(1) - grey)
-            r = (grey + (r - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * dr + top * lr
-            g = (grey + (g - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * dg + top * lg
-            b = (grey + (b - grey) * saturation - f4(0.5)) * contrast + f4(0.5) + low * db + top * lb
-            r = min(max(fade + r * (f4(1) - fade), f4(0)), f4(1))
-            g = min(max(fade + g * (f4(1) - fade), f4(0)), f4(1))
-            b = min(max(fade + b * (f4(1) - fade), f4(0)), f4(1))
+            r = min(max(r * own + (r2 * grey + r1) * grey + r0, f4(0)), f4(1))
+            g = min(max(g * own + (g2 * grey + g1) * grey + g0, f4(0)), f4(1))
+            b = min(max(b * own + (b2 * grey + b1) * grey + b0, f4(0)), f4(1))
             luma = f4(0.2126) * r + f4(0.7152) * g + f4(0.0722) * b
-            y[j, i] = f4(16) + f4(219) * luma
-            cb[j, i] = f4(224 / 1.8556) * (b - luma)
-            cr[j, i] = f4(224 / 1.5748) * (r - luma)
+            luma_row[i] = f4(16) + f4(219) * luma
+            blue_row[i] = f4(224 / 1.8556) * (b - luma)
+            red_row[i] = f4(224 / 1.5748) * (r - luma)
+
+
+NOISE = 1 << 15
+"""Length of the stretch of noise that grain is cut from: a row of each picture starts anywhere in it."""
+
+
+def _noise() -> Plane:
+    """(2, NOISE and the longest row): even sums of two for grain, as of dither, in -1…1; even numbers in ±½."""
+    rng = np.random.default_rng(0x6EA1)
+    even = rng.random((3, NOISE), np.float32)
+    stretch = np.stack([even[0] + even[1] - np.float32(1), even[2] - np.float32(0.5)])
+    return np.concatenate([stretch, stretch], axis=1)
+
+
+_NOISE: Plane = _noise()
 
 
 @kernel
-def finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, grain: float, seed: int) -> None:
-    """Planes at the delivered size → the bytes of one yuv420p picture (flat)."""
+def _finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, noise: Plane, grain: float, seed: int) -> None:
     rows, columns = y.shape
-    area = rows * columns
+    area, half, quarter = rows * columns, columns // 2, rows * columns // 4
     strength = f4(grain) * f4(219)
     for j in range(rows):
-        at = j * columns
+        start = mixed(j, 0, seed) & i4(NOISE - 1)
+        source, speckle = y[j], noise[0, start : start + columns]
+        row = out[j * columns : (j + 1) * columns]
         for i in range(columns):
-            out[at + i] = np.uint8(
-                min(max(y[j, i] + triangle(i, j, seed) * strength + f4(0.5), f4(16)), f4(235))
-            )
-        if j < rows // 2:
-            at = area + j * (columns // 2)
-            for i in range(columns // 2):
-                noise = hash01(i, j, seed + 3) - f4(0.5)
-                out[at + i] = np.uint8(min(max(f4(128.5) + cb[j, i] + noise, f4(16)), f4(240)))
-                out[at + area // 4 + i] = np.uint8(min(max(f4(128.5) + cr[j, i] + noise, f4(16)), f4(240)))
+            row[i] = np.uint8(min(max(source[i] + speckle[i] * strength + f4(0.5), f4(16)), f4(235)))
+    for j in range(rows // 2):
+        start = mixed(j, 1, seed) & i4(NOISE - 1)
+        speckle = noise[1, start : start + half]
+        for c in range(2):
+            source = cb[j] if c == 0 else cr[j]
+            first = area + c * quarter + j * half
+            row = out[first : first + half]
+            for i in range(half):
+                row[i] = np.uint8(min(max(f4(128.5) + source[i] + speckle[i], f4(16)), f4(240)))
+
+
+def finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, grain: float, seed: int) -> None:
+    """Planes at the delivered size → the bytes of one yuv420p picture (flat)."""
+    _finish(y, cb, cr, out, _NOISE, f4(grain), i4(seed))
 
 
 def planes(picture: Bytes, width: int, height: int) -> tuple[Bytes, Bytes, Bytes]:
@@ -134,30 +175,34 @@ class Print:
         self.grade = grade
         self._seed = seed
         self._vector = grade.packed()
-        self._y = np.zeros((height, width), np.float32)
-        self._c = np.zeros((2, height, width), np.float32)
-        self._bloom = np.zeros((height, width, 3), np.float32)
+        self._planes = np.zeros((3, height, width), np.float32)
+        # Reused, for fresh memory is paid for page by page.
+        self._luma = np.zeros(delivered[::-1], np.float32)
+        self._chroma = np.zeros((2, self.height // 2, self.width // 2), np.float32)
 
     def __call__(self, light: Plane, bloom: Plane, roll: float, number: int) -> Bytes:
         """One flat yuv420p picture; `roll` (radians) turns it, enlarged just enough to keep the corners filled."""
-        cv2.resize(bloom, (light.shape[1], light.shape[0]), dst=self._bloom, interpolation=cv2.INTER_LINEAR)
-        develop(light, self._bloom, self._y, self._c[0], self._c[1], self._vector)
-        y = self._fit(self._y, self.width, self.height, roll, cv2.INTER_CUBIC)
+        wide = cv2.resize(bloom, (light.shape[1], bloom.shape[0]), interpolation=cv2.INTER_LINEAR)
+        y, cb, cr = self._planes
+        develop(light, wide, y, cb, cr, self._vector)
+        y = self._fit(y, self._luma, roll, cv2.INTER_CUBIC)
         # Chroma is the mean of its four pixels where nothing is enlarged; where something is, linear is as good.
-        chroma = cv2.INTER_AREA if light.shape[0] >= self.height else cv2.INTER_LINEAR
-        cb = self._fit(self._c[0], self.width // 2, self.height // 2, roll, chroma)
-        cr = self._fit(self._c[1], self.width // 2, self.height // 2, roll, chroma)
+        method = cv2.INTER_AREA if light.shape[0] >= self.height else cv2.INTER_LINEAR
+        cb = self._fit(cb, self._chroma[0], roll, method)
+        cr = self._fit(cr, self._chroma[1], roll, method)
         out = np.empty(self.width * self.height * 3 // 2, np.uint8)
-        finish(y, cb, cr, out, f4(self.grade.grain), i4((self._seed + number * 131) & 0x7FFFFFFF))
+        finish(y, cb, cr, out, self.grade.grain, (self._seed + number * 131) & 0x7FFFFFFF)
         return out
 
-    def _fit(self, plane: Plane, width: int, height: int, roll: float, method: int) -> Plane:
-        h, w = plane.shape
+    @staticmethod
+    def _fit(plane: Plane, out: Plane, roll: float, method: int) -> Plane:
+        """`plane` at the size of `out`, which may be where it is."""
+        (h, w), (height, width) = plane.shape, out.shape
         if abs(roll) < 1e-4:
             return (
                 plane
-                if (w, h) == (width, height)
-                else cv2.resize(plane, (width, height), interpolation=method)
+                if plane.shape == out.shape
+                else cv2.resize(plane, (width, height), dst=out, interpolation=method)
             )
         long, short = max(w, h), min(w, h)
         fill = np.cos(roll) + abs(np.sin(roll)) * long / short
@@ -167,4 +212,6 @@ class Print:
             np.float32,
         )
         smooth = cv2.INTER_LINEAR if method == cv2.INTER_AREA else method
-        return cv2.warpAffine(plane, turn, (width, height), flags=smooth, borderMode=cv2.BORDER_REFLECT)
+        return cv2.warpAffine(
+            plane, turn, (width, height), dst=out, flags=smooth, borderMode=cv2.BORDER_REFLECT
+        )

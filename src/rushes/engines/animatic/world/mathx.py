@@ -79,13 +79,6 @@ def hash01(x: int, y: int, seed: int) -> Real:
 
 
 @inner
-def triangle(x: int, y: int, seed: int) -> Real:
-    """A number in -1…1 for a lattice point, the more likely the nearer to 0: the sum of two even ones, as of dither."""
-    h = mixed(x, y, seed)
-    return f4((h & i4(0xFFF)) + (h >> i4(12))) * f4(1 / 4096) - f4(1)
-
-
-@inner
 def tap(tile: Plane, u: float, v: float) -> Real:
     """Bilinear sample of a square tile whose side is a power of two, repeated for ever; u, v in texels."""
     size = tile.shape[0]
@@ -93,12 +86,14 @@ def tap(tile: Plane, u: float, v: float) -> Real:
     y = np.floor(f4(v))
     fx = f4(u) - x
     fy = f4(v) - y
+    mask = i4(size - 1)
     ix = i4(x)
     iy = i4(y)
-    ax = ix & i4(size - 1)
-    bx = i4(ix + 1) & i4(size - 1)
-    ay = iy & i4(size - 1)
-    by = i4(iy + 1) & i4(size - 1)
+    # Unsigned: of a signed place it is asked whether it counts from the end.
+    ax = np.uintp(ix & mask)
+    bx = np.uintp(i4(ix + 1) & mask)
+    ay = np.uintp(iy & mask)
+    by = np.uintp(i4(iy + 1) & mask)
     top = tile[ay, ax] + (tile[ay, bx] - tile[ay, ax]) * fx
     low = tile[by, ax] + (tile[by, bx] - tile[by, ax]) * fx
     return f4(top + (low - top) * fy)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
+from rushes.engines.animatic.runtime import Plane, f4, i4, inner, kernel
 from rushes.engines.animatic.world.air import Air, Colour
-from rushes.engines.animatic.world.mathx import decay, tap
+from rushes.engines.animatic.world.mathx import decay
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 DEEP, SCATTER, SUNLIGHT, SUN_DIRECTION, ROUGH, FOG, GLITTER = 0, 3, 6, 9, 12, 13, 14
@@ -35,7 +35,7 @@ class Water:
 
 
 class Waves:
-    """A field of waves that repeats every `length` metres. `slopes(t)` are its x and z slopes, (n, n) each."""
+    """A field of waves that repeats every `length` metres. `slopes(t)` (n, n, 2) are its x and z slopes."""
 
     def __init__(self, n: int, length: float, wind_speed: float, wind: float, rms: float, seed: int) -> None:
         rng = np.random.default_rng(seed)
@@ -55,121 +55,146 @@ class Waves:
         # One complex transform carries both real slope fields.
         self._gradient = (1j * kx - kz).astype(np.complex64)
         self._scale = np.float32(1)
-        x, z = self.slopes(0.0)
-        self._scale = np.float32(rms / math.sqrt(float((x * x + z * z).mean())))
+        self._scale = np.float32(rms / math.sqrt(2 * float((self.slopes(0.0) ** 2).mean())))
 
-    def slopes(self, t: float) -> tuple[Plane, Plane]:
+    def slopes(self, t: float) -> Plane:
         phase = self._omega * np.float32(t)
         turn = np.empty(phase.shape, np.complex64)
         np.cos(phase, out=turn.real)
         np.sin(phase, out=turn.imag)
-        height = self._h * turn + self._mirror * np.conj(turn)
-        both = scipy.fft.ifft2(self._gradient * height) * self._scale
-        size = np.float32(both.size)
-        return np.ascontiguousarray(both.real * size), np.ascontiguousarray(both.imag * size)
+        height = self._h * turn
+        height += self._mirror * np.conj(turn, out=turn)
+        height *= self._gradient
+        both = scipy.fft.ifft2(height, norm="forward", overwrite_x=True)
+        both *= self._scale
+        return both.view(np.float32).reshape(*both.shape, 2)
+
+
+@inner
+def _swell(x: Plane, z: Plane, field: Plane, texels: float, keep: float, sx: Plane, sz: Plane) -> None:
+    """Add a field's slopes at the places of a row, where `texels` is how many of its texels a metre has."""
+    size = field.shape[0]
+    flat, mask, line = field.reshape(size * size * 2), i4(size - 1), np.uintp(2 * size)
+    for i in range(x.shape[0]):
+        u, v = x[i] * texels, z[i] * texels
+        iu, iv = np.floor(u), np.floor(v)
+        fu, fv = u - iu, v - iv
+        h, k = i4(iu), i4(iv)
+        left, right = np.uintp(h & mask) * np.uintp(2), np.uintp(i4(h + 1) & mask) * np.uintp(2)
+        top, low = np.uintp(k & mask) * line, np.uintp(i4(k + 1) & mask) * line
+        w01, w10, w11 = fu * (f4(1) - fv), (f4(1) - fu) * fv, fu * fv
+        w00 = f4(1) - w01 - w10 - w11
+        a, b, c, d = top + left, top + right, low + left, low + right
+        sx[i] += (flat[a] * w00 + flat[b] * w01 + flat[c] * w10 + flat[d] * w11) * keep
+        a, b, c, d = a + np.uintp(1), b + np.uintp(1), c + np.uintp(1), d + np.uintp(1)
+        sz[i] += (flat[a] * w00 + flat[b] * w01 + flat[c] * w10 + flat[d] * w11) * keep
+
+
+@inner
+def _reflected(dome: Plane, across: Plane, away: Plane, out: Plane) -> None:
+    """The dome's colours at a row of places in it, into `out` (3, n)."""
+    side, wide = dome.shape[0], dome.shape[2]
+    flat, line, pixel = dome.reshape(side * side * wide), np.uintp(side * wide), np.uintp(wide)
+    last = i4(side - 2)
+    red, green, blue = out[0], out[1], out[2]
+    for i in range(across.shape[0]):
+        h, k = min(max(i4(across[i]), i4(0)), last), min(max(i4(away[i]), i4(0)), last)
+        fu = min(max(across[i] - f4(h), f4(0)), f4(1))
+        fv = min(max(away[i] - f4(k), f4(0)), f4(1))
+        w01, w10, w11 = fu * (f4(1) - fv), (f4(1) - fu) * fv, fu * fv
+        w00 = f4(1) - w01 - w10 - w11
+        a = np.uintp(k) * line + np.uintp(h) * pixel
+        b, c = a + pixel, a + line
+        d = c + pixel
+        g, e = np.uintp(1), np.uintp(2)
+        red[i] = flat[a] * w00 + flat[b] * w01 + flat[c] * w10 + flat[d] * w11
+        green[i] = flat[a + g] * w00 + flat[b + g] * w01 + flat[c + g] * w10 + flat[d + g] * w11
+        blue[i] = flat[a + e] * w00 + flat[b + e] * w01 + flat[c + e] * w10 + flat[d + e] * w11
 
 
 @kernel
 def draw_water(
-    light: Plane, dome: Plane, haze: Plane,
-    ax: Plane, az: Plane, a_length: float, bx: Plane, bz: Plane, b_length: float,
+    light: Plane, dome: Plane, haze: Plane, long: Plane, long_metres: float, short: Plane, short_metres: float,
     view: Plane, w: Plane,
 ) -> None:  # fmt: skip
-    """Fill the rows of `light` below the horizon with water at height 0."""
+    """Fill the rows of `light` below the horizon with water at height 0. `long` and `short` (n, n, 2) are the slopes of
+    two fields of waves that repeat after so many metres."""
     rows, columns, _ = light.shape
     reach = f4(dome.shape[0]) * f4(0.5)
-    a_texels = f4(ax.shape[0]) / f4(a_length)
-    b_texels = f4(bx.shape[0]) / f4(b_length)
-    first = max(i4(0), i4(np.ceil(view[HORIZON_ROW] - f4(0.4))))
-    count = rows - first
-    for k in range(count):
-        # Every thread gets near and far rows alike: they do not cost the same.
-        j = first + (k * 7) % count if count % 7 != 0 else first + k
-        py = min((view[HORIZON_ROW] - f4(j) - f4(0.5)) / view[FOCAL], f4(-1e-4))
-        d = -view[1] / py
-        step = d / view[FOCAL]
-        footprint = d * d / (view[1] * view[FOCAL])
-        a_keep = f4(1) / (f4(1) + footprint * footprint * f4(0.015))
-        b_keep = f4(1) / (f4(1) + footprint * footprint * f4(0.6))
-        lost = f4(1) - b_keep
+    long_texels = f4(long.shape[0]) / f4(long_metres)
+    short_texels = f4(short.shape[0]) / f4(short_metres)
+    eye_x, eye, eye_z, cos, sin, focal = view[0], view[1], view[2], view[COS], view[SIN], view[FOCAL]
+    deep_r, deep_g, deep_b, glow_r, glow_g, glow_b = w[0], w[1], w[2], w[3], w[4], w[5]
+    sun_r, sun_g, sun_b, sun_x, sun_y, sun_z = w[6], w[7], w[8], w[9], w[10], w[11]
+    work = np.empty((11, columns), np.float32)
+    x, z, sx, sz, across, away = work[0], work[1], work[2], work[3], work[4], work[5]
+    fresnel, lobe, sky = work[6], work[7], work[8:]
+    for j in range(max(i4(0), i4(np.ceil(view[HORIZON_ROW] - f4(0.4)))), rows):
+        py = min((view[HORIZON_ROW] - f4(j) - f4(0.5)) / focal, f4(-1e-4))
+        d = -eye / py
+        step = d / focal
+        # Waves smaller than a pixel fade out, and the mirror grows rough instead.
+        footprint = d * d / (eye * focal)
+        long_keep = w[ROUGH] / (f4(1) + footprint * footprint * f4(0.015))
+        short_keep = f4(1) / (f4(1) + footprint * footprint * f4(0.6))
+        lost = f4(1) - short_keep
         lift = f4(0.02) + f4(0.10) * lost
         clear = decay(d * w[FOG])
         sharp = f4(1) / (f4(1) + f4(7) * lost)
-        x0 = view[0] + d * view[SIN] - (f4(columns) * f4(0.5) - f4(0.5)) * step * view[COS]
-        z0 = view[2] + d * view[COS] + (f4(columns) * f4(0.5) - f4(0.5)) * step * view[SIN]
+        shine = w[GLITTER] * sharp
+        x0 = eye_x + d * sin - (f4(columns) * f4(0.5) - f4(0.5)) * step * cos
+        z0 = eye_z + d * cos + (f4(columns) * f4(0.5) - f4(0.5)) * step * sin
         for i in range(columns):
-            x = x0 + f4(i) * step * view[COS]
-            z = z0 - f4(i) * step * view[SIN]
-            sx = tap(ax, x * a_texels, z * a_texels) * a_keep + tap(bx, x * b_texels, z * b_texels) * b_keep
-            sz = tap(az, x * a_texels, z * a_texels) * a_keep + tap(bz, x * b_texels, z * b_texels) * b_keep
-            sx *= w[ROUGH]
-            sz *= w[ROUGH]
-            n = f4(1) / np.sqrt(sx * sx + sz * sz + f4(1))
-            vx = x - view[0]
-            vz = z - view[2]
-            inv = f4(1) / np.sqrt(vx * vx + vz * vz + view[1] * view[1])
-            vx *= inv
-            vz *= inv
-            vy = -view[1] * inv
-            c = max((vx * sx + vz * sz - vy) * n, f4(0.02))
-            rx = vx - f4(2) * c * sx * n
+            x[i] = x0 + f4(i) * step * cos
+            z[i] = z0 - f4(i) * step * sin
+            sx[i] = f4(0)
+            sz[i] = f4(0)
+        _swell(x, z, long, long_texels, long_keep, sx, sz)
+        _swell(x, z, short, short_texels, short_keep * w[ROUGH], sx, sz)
+        for i in range(columns):
+            ax, az = sx[i], sz[i]
+            n = f4(1) / np.sqrt(ax * ax + az * az + f4(1))
+            vx, vz = x[i] - eye_x, z[i] - eye_z
+            inverse = f4(1) / np.sqrt(vx * vx + vz * vz + eye * eye)
+            vx *= inverse
+            vz *= inverse
+            vy = -eye * inverse
+            c = max((vx * ax + vz * az - vy) * n, f4(0.02))
+            rx = vx - f4(2) * c * ax * n
             ry = abs(vy + f4(2) * c * n) + lift
-            rz = vz - f4(2) * c * sz * n
+            rz = vz - f4(2) * c * az * n
             q = f4(1) / np.sqrt(rx * rx + ry * ry + rz * rz)
             rx *= q
             ry *= q
             rz *= q
             m = f4(1) - c
             m2 = m * m
-            fresnel = f4(0.02) + f4(0.95) * m2 * m2 * m
+            fresnel[i] = f4(0.02) + f4(0.95) * m2 * m2 * m
             p = reach / (f4(1) + ry)
-            du = rx * p + reach - f4(0.5)
-            dv = rz * p + reach - f4(0.5)
-            iu = i4(du)
-            iv = i4(dv)
-            iu = min(max(iu, i4(0)), i4(dome.shape[1] - 2))
-            iv = min(max(iv, i4(0)), i4(dome.shape[0] - 2))
-            fu = min(max(du - f4(iu), f4(0)), f4(1))
-            fv = min(max(dv - f4(iv), f4(0)), f4(1))
-            w00 = (f4(1) - fu) * (f4(1) - fv)
-            w01 = fu * (f4(1) - fv)
-            w10 = (f4(1) - fu) * fv
-            w11 = fu * fv
-            r = (
-                dome[iv, iu, 0] * w00
-                + dome[iv, iu + 1, 0] * w01
-                + dome[iv + 1, iu, 0] * w10
-                + dome[iv + 1, iu + 1, 0] * w11
-            )
-            g = (
-                dome[iv, iu, 1] * w00
-                + dome[iv, iu + 1, 1] * w01
-                + dome[iv + 1, iu, 1] * w10
-                + dome[iv + 1, iu + 1, 1] * w11
-            )
-            b = (
-                dome[iv, iu, 2] * w00
-                + dome[iv, iu + 1, 2] * w01
-                + dome[iv + 1, iu, 2] * w10
-                + dome[iv + 1, iu + 1, 2] * w11
-            )
+            across[i] = rx * p + reach - f4(0.5)
+            away[i] = rz * p + reach - f4(0.5)
             # The sun's glitter: a narrow lobe that widens, and dims, as waves fall below the pixel.
-            mu = rx * w[9] + ry * w[10] + rz * w[11]
-            lobe = decay(max(f4(1) - mu, f4(0)) * f4(420) * sharp) * w[GLITTER] * sharp
-            r = min(r, f4(2.4)) + w[6] * lobe
-            g = min(g, f4(2.4)) + w[7] * lobe
-            b = min(b, f4(2.4)) + w[8] * lobe
-            through = max(f4(0.25) + f4(1.6) * max(sx * w[9] + sz * w[11], f4(0)), f4(0))
-            wr = w[0] + w[3] * through
-            wg = w[1] + w[4] * through
-            wb = w[2] + w[5] * through
-            wr += (r - wr) * fresnel
-            wg += (g - wg) * fresnel
-            wb += (b - wb) * fresnel
-            light[j, i, 0] = haze[i, 0] + (wr - haze[i, 0]) * clear
-            light[j, i, 1] = haze[i, 1] + (wg - haze[i, 1]) * clear
-            light[j, i, 2] = haze[i, 2] + (wb - haze[i, 2]) * clear
-            light[j, i, 3] = d
+            lobe[i] = (
+                decay(max(f4(1) - rx * sun_x - ry * sun_y - rz * sun_z, f4(0)) * f4(420) * sharp) * shine
+            )
+        _reflected(dome, across, away, sky)
+        red, green, blue = sky[0], sky[1], sky[2]
+        row = light[j]
+        for i in range(columns):
+            r = min(red[i], f4(2.4)) + sun_r * lobe[i]
+            g = min(green[i], f4(2.4)) + sun_g * lobe[i]
+            b = min(blue[i], f4(2.4)) + sun_b * lobe[i]
+            through = f4(0.25) + f4(1.6) * max(sx[i] * sun_x + sz[i] * sun_z, f4(0))
+            wr = deep_r + glow_r * through
+            wg = deep_g + glow_g * through
+            wb = deep_b + glow_b * through
+            wr += (r - wr) * fresnel[i]
+            wg += (g - wg) * fresnel[i]
+            wb += (b - wb) * fresnel[i]
+            row[i, 0] = haze[i, 0] + (wr - haze[i, 0]) * clear
+            row[i, 1] = haze[i, 1] + (wg - haze[i, 1]) * clear
+            row[i, 2] = haze[i, 2] + (wb - haze[i, 2]) * clear
+            row[i, 3] = d
 
 
 class Ocean:
@@ -197,10 +222,7 @@ class Ocean:
         return pose
 
     def draw(self, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
-        ax, az = self._long.slopes(t)
-        bx, bz = self._short.slopes(t)
-        view = pose.packed(canvas.width, canvas.height)
         draw_water(
-            canvas.light, canvas.dome, haze, ax, az, f4(self.water.long),
-            bx, bz, f4(self.water.short), view, self._vector,
+            canvas.light, canvas.dome, haze, self._long.slopes(t), f4(self.water.long),
+            self._short.slopes(t), f4(self.water.short), pose.packed(canvas.width, canvas.height), self._vector,
         )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import scipy.fft
+import scipy.ndimage
 
 from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
 from rushes.engines.animatic.world import air
@@ -22,111 +23,198 @@ FAR = np.float32(1e6)
 
 
 @inner
-def _sky_at(
-    x: float, y: float, z: float, a: Plane, tile: Plane, t: float, cloudy: bool
-) -> tuple[Real, Real, Real, Real]:
-    """Light from direction (x, y, z), y ≥ 0, and how much of what is behind the clouds comes through. Lower than
-    0.0022 there are none: `cloudy` says whether to look."""
-    high = decay(y * a[air.FALLOFF])
-    low = decay(y * a[air.HAZE])
-    mu = x * a[air.SUN] + y * a[air.SUN + 1] + z * a[air.SUN + 2]
-    m = max(mu, f4(0))
-    m2 = m * m
-    m8 = m2 * m2 * m2 * m2
-    m32 = m8 * m8 * m8 * m8
-    m256 = m32 * m32
-    m256 = m256 * m256
-    m256 = m256 * m256
-    glow = a[air.GLOW] * m8 * low + a[air.HALO] * m32 + a[air.CORE] * m256
-    warm = low * (f4(0.35) + f4(0.65) * max((mu + f4(0.6)) * f4(0.625), f4(0)))
-    r = a[0] + (a[3] - a[0]) * high + a[6] * glow + a[9] * warm
-    g = a[1] + (a[4] - a[1]) * high + a[7] * glow + a[10] * warm
-    b = a[2] + (a[5] - a[2]) * high + a[8] * glow + a[11] * warm
-    clear = f4(1)
-    if a[air.AURORA] > f4(0):
-        # Curtains: a fold pattern stretched upwards, green below and violet above.
-        q = f4(1) / (y + f4(0.22))
+def _towards_view(way: Plane, row: int, columns: int, view: Plane) -> None:
+    """Directions of the pixels of a row of the camera's view, none of them below the horizon."""
+    x, y, z = way[0], way[1], way[2]
+    cos, sin, fine = view[COS], view[SIN], f4(1) / view[FOCAL]
+    up = max((view[HORIZON_ROW] - f4(row) - f4(0.5)) * fine, f4(0))
+    for i in range(columns):
+        px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) * fine
+        n = f4(1) / np.sqrt(px * px + up * up + f4(1))
+        x[i] = (px * cos + sin) * n
+        y[i] = up * n
+        z[i] = (cos - px * sin) * n
+
+
+@inner
+def _towards_dome(way: Plane, row: int, rows: int) -> Real:
+    """Directions of those pixels of a row of the dome that lie in the disc; how many columns before them do not."""
+    x, y, z = way[0], way[1], way[2]
+    v = (f4(row) + f4(0.5)) * f4(2) / f4(rows) - f4(1)
+    first = i4(np.ceil((f4(1) - np.sqrt(f4(1) - v * v)) * f4(rows) * f4(0.5) - f4(0.5)))
+    for i in range(rows - 2 * first):
+        u = (f4(i + first) + f4(0.5)) * f4(2) / f4(rows) - f4(1)
+        w = u * u + v * v
+        up = (f4(1) - w) / (f4(1) + w)
+        x[i] = u * (f4(1) + up)
+        y[i] = up
+        z[i] = v * (f4(1) + up)
+    return first
+
+
+@inner
+def _curtains(paint: Plane, way: Plane, wide: int, strength: float, sheet: Plane, t: float) -> None:
+    """Aurora: a fold pattern stretched upwards, green below and violet above."""
+    last = sheet.shape[0] - 1
+    tile, size = sheet[:last, :last, 0], f4(last)
+    for i in range(wide):
+        q = f4(1) / (way[1, i] + f4(0.22))
         fold = tap(
             tile,
-            (x * q * f4(0.16) + f4(0.012) * t) * f4(tile.shape[0]),
-            (z * q * f4(0.05) + f4(0.3)) * f4(tile.shape[0]),
+            (way[0, i] * q * f4(0.16) + f4(0.012) * t) * size,
+            (way[2, i] * q * f4(0.05) + f4(0.3)) * size,
         )
-        fine = tap(
-            tile, (x * q * f4(0.9) - f4(0.02) * t) * f4(tile.shape[0]), z * q * f4(0.02) * f4(tile.shape[0])
-        )
+        fine = tap(tile, (way[0, i] * q * f4(0.9) - f4(0.02) * t) * size, way[2, i] * q * f4(0.02) * size)
         curtain = smooth((fold - f4(0.42)) * f4(2.6)) * (f4(0.55) + f4(0.45) * fine)
-        curtain *= smooth(y * f4(3.2) - f4(0.12)) * decay(y * f4(2.4)) * a[air.AURORA]
-        r += curtain * (f4(0.10) + f4(0.5) * y)
-        g += curtain * f4(0.62) * (f4(1.1) - y)
-        b += curtain * (f4(0.24) + f4(0.45) * y)
-    if cloudy:
-        # The sheet is flat but bends down towards the horizon, else it would end in a line of noise.
-        q = a[air.SCALE] / (y + f4(0.07))
-        size = f4(tile.shape[0])
-        u = (x * q + a[air.DRIFT_X] * t) * size
-        v = (z * q + a[air.DRIFT_Z] * t) * size
-        coarse = tap(tile, u, v)
-        fine = tap(tile, u * f4(2.7) + f4(91), v * f4(2.7) + t * a[air.DRIFT_X] * size * f4(0.6))
-        density = coarse * f4(0.74) + fine * f4(0.26)
-        thick = smooth((density - (f4(1) - a[air.COVER])) / a[air.SOFT]) * smooth(y * f4(9) - f4(0.02))
-        towards = tap(tile, u + a[air.SUN] * size * f4(0.02), v + a[air.SUN + 2] * size * f4(0.02))
-        lit = min(max(f4(0.55) + (density - towards * f4(0.74) - f4(0.13)) * f4(4), f4(0)), f4(1.3))
+        curtain *= smooth(way[1, i] * f4(3.2) - f4(0.12)) * decay(way[1, i] * f4(2.4)) * strength
+        paint[0, i] += curtain * (f4(0.10) + f4(0.5) * way[1, i])
+        paint[1, i] += curtain * f4(0.62) * (f4(1.1) - way[1, i])
+        paint[2, i] += curtain * (f4(0.24) + f4(0.45) * way[1, i])
+
+
+@inner
+def _clouds(paint: Plane, way: Plane, wide: int, a: Plane, sheet: Plane, t: float, work: Plane) -> None:
+    """The sheet of clouds over `paint`. It is flat but bends down towards the horizon, else it would end in a line of
+    noise. `work` are rows for what lies between."""
+    x, y, z = way[0], way[1], way[2]
+    density, towards, across, away = work[0], work[1], work[2], work[3]
+    side = sheet.shape[0]
+    grid, mask = f4(side - 1), i4(side - 2)
+    # Places in it as plain unsigned numbers: signed ones are looked at whether they count from the end.
+    flat, line, pair = sheet.reshape(side * side * 2), np.uintp(2 * side), np.uintp(2)
+    scale, drift_x, drift_z = a[air.SCALE], a[air.DRIFT_X] * t, a[air.DRIFT_Z] * t
+    cover, soft = f4(1) - a[air.COVER], f4(1) / a[air.SOFT]
+    least = (cover - f4(0.26)) * f4(1 / 0.74)
+    for i in range(wide):
+        q = scale / (y[i] + f4(0.07))
+        across[i] = (x[i] * q + drift_x) * grid
+        away[i] = (z[i] * q + drift_z) * grid
+    for i in range(wide):
+        u, v = across[i], away[i]
+        iu, iv = np.floor(u), np.floor(v)
+        fu, fv = u - iu, v - iv
+        p = np.uintp(i4(iv) & mask) * line + np.uintp(i4(iu) & mask) * pair
+        q = p + line
+        w00, w01, w10, w11 = (f4(1) - fu) * (f4(1) - fv), fu * (f4(1) - fv), (f4(1) - fu) * fv, fu * fv
+        coarse = flat[p] * w00 + flat[p + pair] * w01 + flat[q] * w10 + flat[q + pair] * w11
+        p += np.uintp(1)
+        q += np.uintp(1)
+        towards[i] = flat[p] * w00 + flat[p + pair] * w01 + flat[q] * w10 + flat[q + pair] * w11
+        fine = f4(0)
+        # Where even the finest heads would not make a cloud they are not looked up.
+        if coarse > least:
+            u, v = u * f4(2.7) + f4(91), v * f4(2.7) + drift_x * grid * f4(0.6)
+            iu, iv = np.floor(u), np.floor(v)
+            fu, fv = u - iu, v - iv
+            p = np.uintp(i4(iv) & mask) * line + np.uintp(i4(iu) & mask) * pair
+            q = p + line
+            top = flat[p] + (flat[p + pair] - flat[p]) * fu
+            low = flat[q] + (flat[q + pair] - flat[q]) * fu
+            fine = top + (low - top) * fv
+        density[i] = coarse * f4(0.74) + fine * f4(0.26)
+    sx, sy, sz = a[air.SUN], a[air.SUN + 1], a[air.SUN + 2]
+    lr, lg, lb = a[air.LIT], a[air.LIT + 1], a[air.LIT + 2]
+    dr, dg, db = a[air.SHADE], a[air.SHADE + 1], a[air.SHADE + 2]
+    red, green, blue, clear = paint[0], paint[1], paint[2], paint[3]
+    for i in range(wide):
+        thick = smooth((density[i] - cover) * soft) * smooth(y[i] * f4(9) - f4(0.02))
+        m = max(x[i] * sx + y[i] * sy + z[i] * sz, f4(0))
+        m2 = m * m
+        lit = min(max(f4(0.55) + (density[i] - towards[i] * f4(0.74) - f4(0.13)) * f4(4), f4(0)), f4(1.3))
         lit += (f4(1) - thick) * m2 * m2 * m2
-        far = decay(y * f4(7)) * f4(0.75)
-        cr = a[air.SHADE] + (a[air.LIT] - a[air.SHADE]) * lit
-        cg = a[air.SHADE + 1] + (a[air.LIT + 1] - a[air.SHADE + 1]) * lit
-        cb = a[air.SHADE + 2] + (a[air.LIT + 2] - a[air.SHADE + 2]) * lit
-        cr += (r - cr) * far
-        cg += (g - cg) * far
-        cb += (b - cb) * far
+        far = decay(y[i] * f4(7)) * f4(0.75)
         veil = thick * f4(0.96)
-        r += (cr - r) * veil
-        g += (cg - g) * veil
-        b += (cb - b) * veil
-        clear -= veil
-    if a[air.VEIL] > f4(0):
-        # Fog hides the clouds: the colour of the horizon below, an even and slightly paler light above.
-        veil = a[air.VEIL] * (f4(0.86) + f4(0.14) * decay(y * f4(6)))
-        bright = f4(1) + f4(0.16) * (f4(1) - decay(y * f4(3))) + f4(0.25) * a[air.HALO] * m8
-        r += ((a[3] + a[9] * f4(0.35)) * bright - r) * veil
-        g += ((a[4] + a[10] * f4(0.35)) * bright - g) * veil
-        b += ((a[5] + a[11] * f4(0.35)) * bright - b) * veil
-        clear *= f4(1) - veil
-    disc = smooth((mu - a[air.DISC_COS]) / a[air.DISC_EDGE]) * clear
-    return r + a[air.DISC] * disc, g + a[air.DISC + 1] * disc, b + a[air.DISC + 2] * disc, clear
+        # Far clouds fade into the sky behind them.
+        near = veil * (f4(1) - far)
+        red[i] += (dr + (lr - dr) * lit - red[i]) * near
+        green[i] += (dg + (lg - dg) * lit - green[i]) * near
+        blue[i] += (db + (lb - db) * lit - blue[i]) * near
+        clear[i] -= veil
 
 
 @kernel
-def draw_sky(out: Plane, view: Plane, a: Plane, tile: Plane, t: float, dome: bool) -> None:
-    """Fill `out` (h, w, 4): with the camera's view (`view` packed for out's own size), or as the dome."""
+def draw_sky(
+    out: Plane, view: Plane, a: Plane, sheet: Plane, haze: Plane, hidden: float, t: float, dome: bool
+) -> None:
+    """Fill `out` (h, w, 4) with light and how much of what is behind the clouds comes through: with the camera's view
+    (`view` packed for out's own size), or as the dome. `sheet` as `Sky` has it; `haze` (w, 3) hides 0…1 `hidden` of it.
+
+    A row is worked on in steps, each a loop without branches over arrays: so eight or sixteen pixels are drawn at a time.
+    """
     rows, columns, _ = out.shape
     # Below the horizon the sky is that of its lowest row.
     shown = rows
     if not dome:
         shown = min(max(i4(np.ceil(view[HORIZON_ROW] - f4(0.5))) + 1, i4(1)), i4(rows))
+    way = np.empty((3, columns), np.float32)
+    x, y, z = way[0], way[1], way[2]
+    paint = np.empty((4, columns), np.float32)
+    red, green, blue, clear = paint[0], paint[1], paint[2], paint[3]
+    work = np.empty((4, columns), np.float32)
+    sx, sy, sz = a[air.SUN], a[air.SUN + 1], a[air.SUN + 2]
+    zr, zg, zb, hr, hg, hb = a[0], a[1], a[2], a[3], a[4], a[5]
+    gr, gg, gb, wr, wg, wb = a[6], a[7], a[8], a[9], a[10], a[11]
+    falloff, low_air, glow_share, halo, core = (
+        a[air.FALLOFF],
+        a[air.HAZE],
+        a[air.GLOW],
+        a[air.HALO],
+        a[air.CORE],
+    )
+    fog, radius, edge = a[air.VEIL], a[air.DISC_COS], f4(1) / a[air.DISC_EDGE]
+    sun_r, sun_g, sun_b = a[air.DISC], a[air.DISC + 1], a[air.DISC + 2]
     for j in range(shown):
-        # Their own copy: what the loop stores could otherwise, for all the compiler knows, change it.
-        air_ = a.copy()
-        seen = view.copy()
-        py = f4(0) if dome else max((seen[HORIZON_ROW] - f4(j) - f4(0.5)) / seen[FOCAL], f4(0))
-        cloudy = air_[air.COVER] > f4(0) and (dome or py > f4(0.0022))
-        for i in range(columns):
-            if dome:
-                u = (f4(i) + f4(0.5)) * f4(2) / f4(columns) - f4(1)
-                v = (f4(j) + f4(0.5)) * f4(2) / f4(rows) - f4(1)
-                w = min(u * u + v * v, f4(1))
-                y = (f4(1) - w) / (f4(1) + w)
-                x = u * (f4(1) + y)
-                z = v * (f4(1) + y)
-            else:
-                px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / seen[FOCAL]
-                n = f4(1) / np.sqrt(px * px + py * py + f4(1))
-                x = (px * seen[COS] + seen[SIN]) * n
-                y = py * n
-                z = (seen[COS] - px * seen[SIN]) * n
-            out[j, i, 0], out[j, i, 1], out[j, i, 2], out[j, i, 3] = _sky_at(
-                x, y, z, air_, tile, f4(t), cloudy
-            )
+        first = i4(0)
+        if dome:
+            first = _towards_dome(way, j, rows)
+        else:
+            _towards_view(way, j, columns, view)
+        wide = columns - 2 * first
+        for i in range(wide):
+            high, low = decay(y[i] * falloff), decay(y[i] * low_air)
+            mu = x[i] * sx + y[i] * sy + z[i] * sz
+            m = max(mu, f4(0))
+            m2 = m * m
+            m8 = m2 * m2 * m2 * m2
+            m32 = m8 * m8 * m8 * m8
+            m256 = m32 * m32
+            m256 = m256 * m256
+            m256 = m256 * m256
+            glow = glow_share * m8 * low + halo * m32 + core * m256
+            warm = low * (f4(0.35) + f4(0.65) * max((mu + f4(0.6)) * f4(0.625), f4(0)))
+            red[i] = zr + (hr - zr) * high + gr * glow + wr * warm
+            green[i] = zg + (hg - zg) * high + gg * glow + wg * warm
+            blue[i] = zb + (hb - zb) * high + gb * glow + wb * warm
+            clear[i] = f4(1)
+        if a[air.AURORA] > f4(0):
+            _curtains(paint, way, wide, a[air.AURORA], sheet, f4(t))
+        # Lower than 0.0022 there are no clouds.
+        if a[air.COVER] > f4(0) and (dome or y[wide // 2] > f4(0.0022)):
+            _clouds(paint, way, wide, a, sheet, f4(t), work)
+        if fog > f4(0):
+            # Fog hides the clouds: the colour of the horizon below, an even and slightly paler light above.
+            for i in range(wide):
+                m = max(x[i] * sx + y[i] * sy + z[i] * sz, f4(0))
+                m2 = m * m
+                veil = fog * (f4(0.86) + f4(0.14) * decay(y[i] * f4(6)))
+                bright = (
+                    f4(1) + f4(0.16) * (f4(1) - decay(y[i] * f4(3))) + f4(0.25) * halo * m2 * m2 * m2 * m2
+                )
+                red[i] += ((hr + wr * f4(0.35)) * bright - red[i]) * veil
+                green[i] += ((hg + wg * f4(0.35)) * bright - green[i]) * veil
+                blue[i] += ((hb + wb * f4(0.35)) * bright - blue[i]) * veil
+                clear[i] *= f4(1) - veil
+        row = out[j, first : first + wide]
+        for i in range(wide):
+            disc = smooth((x[i] * sx + y[i] * sy + z[i] * sz - radius) * edge) * clear[i]
+            r, g, b = red[i] + sun_r * disc, green[i] + sun_g * disc, blue[i] + sun_b * disc
+            row[i, 0] = r + (haze[i, 0] - r) * hidden
+            row[i, 1] = g + (haze[i, 1] - g) * hidden
+            row[i, 2] = b + (haze[i, 2] - b) * hidden
+            row[i, 3] = clear[i]
+        for i in range(first):
+            out[j, i] = row[0]
+            out[j, columns - 1 - i] = row[wide - 1]
     for j in range(shown, rows):
         out[j] = out[shown - 1]
 
@@ -166,18 +254,26 @@ class Sky:
 
     def __init__(self, light: Air, seed: int, tint: Colour = (1.0, 1.0, 1.0), veil: float = 0.0) -> None:
         self._tint = np.array(tint, np.float32)
-        self._veil = np.float32(veil)
+        self._veil = veil
         self._vector = light.packed()
-        self._tile = cloud_tile(seed)
+        tile = cloud_tile(seed)
+        step = tile.shape[0] * 0.02
+        lit = scipy.ndimage.shift(
+            tile, (-light.sun[2] * step, -light.sun[0] * step), order=1, mode="grid-wrap"
+        )
+        # The first row and column once more behind the last, so that nobody who looks between two has to wrap.
+        self._sheet: Plane = np.pad(np.stack([tile, lit], axis=2), ((0, 1), (0, 1), (0, 0)), mode="wrap")
 
     def draw(self, canvas: Canvas, pose: Pose, t: float) -> None:
         h, w, _ = canvas.sky.shape
-        draw_sky(canvas.dome, self._vector, self._vector, self._tile, f4(t), True)
+        none = np.zeros((max(w, canvas.dome.shape[1]), 3), np.float32)
+        draw_sky(canvas.dome, self._vector, self._vector, self._sheet, none, f4(0), f4(t), True)
         cv2.GaussianBlur(canvas.dome, (0, 0), 1.2, dst=canvas.dome, borderType=cv2.BORDER_REPLICATE)
-        draw_sky(canvas.sky, pose.packed(w, h), self._vector, self._tile, f4(t), False)
+        haze = none
         if self._veil:
-            haze = cv2.resize(self.haze(canvas, pose)[None], (w, 1), interpolation=cv2.INTER_AREA)
-            canvas.sky[..., :3] += (haze - canvas.sky[..., :3]) * self._veil
+            haze = cv2.resize(self.haze(canvas, pose)[None], (w, 1), interpolation=cv2.INTER_AREA)[0]
+        view = pose.packed(w, h)
+        draw_sky(canvas.sky, view, self._vector, self._sheet, haze, f4(self._veil), f4(t), False)
         cv2.resize(
             canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR
         )
