@@ -123,9 +123,9 @@ def _try_engine(settings: Settings, recipe: str, keep: Path | None, as_json: boo
 
 def _print(finding: Finding) -> None:
     line = Text(f"{finding.level:4}", style=STYLES[finding.level])
-    out().print(line, f" {finding.name:9}", finding.text, sep="")
+    out().print(line, f" {finding.name:9}", finding.text, sep="", markup=False)
     if finding.advice:
-        out().print(" " * 14 + finding.advice)
+        out().print(" " * 14 + finding.advice, markup=False)
 
 
 def _settings(settings: Settings) -> Iterator[Finding]:

@@ -67,9 +67,11 @@ def engines(
 def _one(settings: Settings, name: str, as_json: bool) -> None:
     """What a recipe is, how it could lie on this machine, and which levers it pulls."""
     import msgspec
+    from rich.markup import escape
 
     from rushes.engines.diffusers import DiffusersEngine
     from rushes.engines.diffusers.levers import LEVERS
+    from rushes.engines.diffusers.recipe import Levers
 
     engine = DiffusersEngine({"recipe": name, "models": str(settings.models)})
     recipe = engine.recipe
@@ -78,10 +80,10 @@ def _one(settings: Settings, name: str, as_json: bool) -> None:
         print_json({**msgspec.to_builtins(recipe), "gib_by_placement": dict(rungs)})
         return
     console = out()
-    console.print(f"{recipe.title}: {recipe.repo} at {recipe.revision}, for {recipe.gpu}")
-    console.print(f"licence: {recipe.licence.name}, {recipe.licence.url}")
+    console.print(f"{recipe.title}: {recipe.repo} at {recipe.revision}, for {recipe.gpu}", markup=False)
+    console.print(f"licence: {recipe.licence.name}, {recipe.licence.url}", markup=False)
     for clause in recipe.licence.clauses:
-        console.print(f"  - {clause}")
+        console.print(f"  - {clause}", markup=False)
     places = table("placement", "GiB on the device")
     for rung, size in rungs:
         places.add_row(rung, f"{size:.1f}")
@@ -90,8 +92,10 @@ def _one(settings: Settings, name: str, as_json: bool) -> None:
     rows = table("lever", "set to", "what it does", "published", "measured here")
     for lever in LEVERS:
         value = recipe.lora if lever.key == "lora" else getattr(recipe.levers, lever.key)
+        off = () if lever.key == "lora" else getattr(Levers(), lever.key)
         shown = str(len(value)) if isinstance(value, tuple) else str(value)
-        rows.add_row(lever.key, shown if value else "-", lever.effect, lever.published, lever.measured or "-")
+        cells = ("-" if value == off else shown, lever.effect, lever.published, lever.measured or "-")
+        rows.add_row(lever.key, *map(escape, cells))
     console.print()
     console.print(rows)
 

@@ -58,9 +58,9 @@ def pull(
 def _show_licence(recipe: Recipe, accepted: bool) -> None:
     """Raises `SetupError` for a licence with conditions that nobody has accepted."""
     licence, console = recipe.licence, err()
-    console.print(f"{recipe.title} comes under {licence.name}: {licence.url}")
+    console.print(f"{recipe.title} comes under {licence.name}: {licence.url}", markup=False)
     for clause in licence.clauses:
-        console.print(f"  - {clause}")
+        console.print(f"  - {clause}", markup=False)
     if not licence.accept or accepted:
         return
     if sys.stdin.isatty() and typer.confirm("Have you read it, and do you accept it?", err=True):
@@ -92,7 +92,7 @@ class Bar:
 
     def say(self, words: str) -> None:
         """A line above the progress, also where nobody watches it."""
-        self._bar.console.print(words)
+        self._bar.console.print(words, markup=False)
 
     def close(self) -> None:
         self._bar.stop()

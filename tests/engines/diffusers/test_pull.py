@@ -322,6 +322,9 @@ def test_engines_shows_one_recipe_with_its_licence_placements_and_levers(command
     assert "no use in the European Union" in told.stdout
     assert "resident + tiling" in told.stdout
     assert "first_block_cache" in told.stdout
+    assert "rushes[torchao]" in told.stdout
+    levers = [line.split() for line in told.stdout.split("lever ")[1].splitlines()[1:]]
+    assert ["context_parallel", "-"] in [words[:2] for words in levers]
     refused = command("engines", "hunyuan9")
     assert refused.exit_code == 1
     assert "there is no recipe 'hunyuan9'" in refused.stderr
