@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
 from rushes.engines.animatic.post.tone import finish, planes
-from rushes.engines.animatic.world.march import BLOCK
-from rushes.engines.animatic.world.mathx import turn, wave
+from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, scratch, u4
+from rushes.engines.animatic.world.march import BLOCK, LEVEL, OPEN, RISE, walk_land
+from rushes.engines.animatic.world.mathx import among, corners, spot, turn, wave
 from rushes.engines.animatic.world.nebula import SIDE, _shine
 from rushes.engines.animatic.world.planet import AIR, _sphere
+from rushes.engines.animatic.world.plants import OPAQUE, _draw
 from rushes.engines.animatic.world.sky import FAR
+from rushes.engines.animatic.world.sprites import SIDE as SPRITE
+from rushes.engines.animatic.world.sprites import spans
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
-from rushes.engines.animatic.world.terrain import _ceiling
+from rushes.engines.animatic.world.terrain import _ceiling, _packed
+from rushes.engines.animatic.world.view import Pose
 
 
 def test_the_wave_is_a_sine() -> None:
@@ -76,26 +82,139 @@ def test_grain_is_the_dither_of_its_row_and_no_two_rows_share_it() -> None:
 def test_strips_cover_the_picture_once_and_bring_it_back(columns: int) -> None:
     light = np.random.default_rng(1).random((5, columns, 4)).astype(np.float32)
     before = light.copy()
-    for number in range(-(-columns // STRIP)):
+    for first in range(0, columns, STRIP):
         strip = np.zeros((STRIP, 5, 4), np.float32)
-        lift(light, number * STRIP, strip)
-        wide = min(STRIP, columns - number * STRIP)
-        assert (strip[:wide] == before[:, number * STRIP :][:, :STRIP].transpose(1, 0, 2)).all()
+        lift(light, first, strip)
+        wide = min(STRIP, columns - first)
+        assert (strip[:wide] == before[:, first:][:, :STRIP].transpose(1, 0, 2)).all()
         strip[:wide] += 1
-        lay(strip, number * STRIP, light)
+        lay(strip, first, light)
     assert (light == before + 1).all()
 
 
-def test_no_land_between_texels_is_above_its_block_s_ceiling() -> None:
+def test_no_land_within_a_block_s_length_is_above_the_ceiling() -> None:
     rng = np.random.default_rng(2)
-    n = BLOCK * 4
-    heights = rng.random((n, n)).astype(np.float32)
+    n = BLOCK * 5
+    heights = rng.random((n, n)).astype(np.float32) ** 6
     ceiling = _ceiling(heights)
-    assert ceiling.shape == (4, 4)
+    assert ceiling.shape == (5, 5)
     x, y = rng.random((2, 3000)) * (n - 1)
     i, j = x.astype(int), y.astype(int)
     u, v = x - i, y - j
     near = np.minimum(i + 1, n - 1), np.minimum(j + 1, n - 1)
     land = (heights[j, i] * (1 - u) + heights[j, near[0]] * u) * (1 - v)
     land += (heights[near[1], i] * (1 - u) + heights[near[1], near[0]] * u) * v
-    assert (land <= ceiling[j // BLOCK, i // BLOCK] + 1e-6).all()
+    for asked_x, asked_y in ((0, 0), (BLOCK, 0), (0, -BLOCK), (-BLOCK, BLOCK)):
+        a, b = (np.clip(at, 0, n - 1).astype(int) // BLOCK for at in (x + asked_x, y + asked_y))
+        assert (land <= ceiling[b, a] + 1e-6).all()
+    assert ceiling.min() < heights.max() - 1e-3
+
+
+def test_a_walk_that_goes_on_behind_what_is_hidden_draws_what_one_that_sees_it_all_does() -> None:
+    rng = np.random.default_rng(7)
+    n, rows, columns = 256, 72, 2 * STRIP + 3
+    wide = np.linspace(0, 9, n, dtype=np.float32)
+    heights = (
+        30 + 25 * np.sin(wide)[None] * np.cos(1.3 * wide)[:, None] + rng.random((n, n)).astype(np.float32)
+    )
+    heights = heights.astype(np.float32)
+    lit = np.stack([0.8 + 0 * heights, 1 + 0 * heights, heights / 20 - 2, 2 - heights / 20], axis=2)
+    view = Pose(600, 75, 300, yaw=0.4, rise=-0.1).packed(columns * 8, rows)
+    paint = np.linspace(0.2, 1, 21, dtype=np.float32)
+    numbers = np.array([8, 1600, 5, 1, 1e-4, 0, 0.01, 0.96, 0.5, 0.5, 1, 1, 0], np.float32)
+    haze = np.full((columns, 3), 0.5, np.float32)
+    grain = corners(rng.random((64, 64)))
+    drawn = []
+    for ceiling in (_ceiling(heights), np.full((n // BLOCK, n // BLOCK), 1e4, np.float32)):
+        light = np.zeros((rows, columns, 4), np.float32)
+        walk_land(
+            light, heights, ceiling, _packed(lit), _packed(lit[::4, ::4]), grain,
+            haze, view, paint, numbers,
+        )  # fmt: skip
+        drawn.append(light)
+    # They differ only in crests that begin behind a nearer one.
+    assert 0.3 < (drawn[0][..., 3] > 0).mean() < 0.95
+    assert (np.abs(drawn[0] - drawn[1]).max(axis=2) < 0.02).mean() > 0.98
+
+
+def test_what_land_is_lit_by_is_kept_to_half_a_step() -> None:
+    rng = np.random.default_rng(3)
+    lit = rng.random((8, 8, 4)).astype(np.float32) * [1, 1.2, 6, 6] - [0, 0, 3, 3]
+    word = _packed(lit.astype(np.float32))
+    kept = np.stack([(word >> 8 * c) & 255 for c in range(4)], axis=2).astype(float)
+    kept = (kept - [0, 0, LEVEL, LEVEL]) / [255, OPEN, RISE, RISE]
+    assert (np.abs(kept - lit) <= 0.51 / np.array([255, OPEN, RISE, RISE])).all()
+
+
+@kernel
+def _read(tile: Plane, size: int, x: Plane, y: Plane, out: Plane) -> None:
+    flat = tile.reshape(-1)
+    where, fx, fy = scratch(16, i4), scratch(16, f4), scratch(16, f4)
+    for q in range(16):
+        spot(q, x[q], y[q], size, where, fx, fy)
+    for q in range(16):
+        out[q] = among(flat[u4(where[q])], fx[q], fy[q])
+
+
+def test_a_packed_tile_is_read_between_its_texels_and_repeats() -> None:
+    rng = np.random.default_rng(5)
+    tile = np.round(rng.random((32, 32)) * 255) / 255
+    x, y = (rng.random((2, 16)) * 200 - 100).astype(np.float32)
+    out = np.zeros(16, np.float32)
+    _read(corners(tile), 32, x, y, out)
+    i, j = np.floor(x).astype(int), np.floor(y).astype(int)
+    u, v = x - i, y - j
+    a, b, c, d = (tile[(j + down) % 32, (i + right) % 32] for down in (0, 1) for right in (0, 1))
+    assert np.allclose(out, (a + (b - a) * u) * (1 - v) + (c + (d - c) * u) * v, atol=1e-5)
+
+
+def test_plants_drawn_near_to_far_lie_over_one_another_as_if_painted_far_to_near() -> None:
+    rng = np.random.default_rng(11)
+    rows, columns, many = 40, 50, 60
+    cover = np.clip(rng.random((2, 1, SPRITE, SPRITE)) * 1.6, 0, 1)
+    cover = np.stack([cv2.GaussianBlur(each[0], (0, 0), 9) for each in cover])[:, None]
+    cover = np.clip((cover - cover.mean()) * 40 + 0.6, 0, 1)
+    sprites = np.round(np.stack([cover, rng.random(cover.shape)], axis=4) * 255).astype(np.uint8)
+    items = np.zeros((many, 15), np.float32)
+    items[:, 0] = np.arange(many) % 2
+    items[:, 2] = rng.uniform(-20, 45, many)
+    items[:, 3] = rng.uniform(-20, 35, many)
+    items[:, 4] = items[:, 5] = rng.uniform(1.3, 45, many)
+    items[:, 6:9] = rng.random((many, 3))
+    items[:, 9] = 0.8
+    items[:, 10] = rng.uniform(-4, 4, many)
+    items[:, 11] = np.sort(rng.uniform(1, 30, many))
+    items[:, 12:15] = 0.3
+    light = rng.random((rows, columns, 4)).astype(np.float32)
+    light[..., 3] = np.where(rng.random((rows, columns)) < 0.2, 10, 100)
+    expected = light.copy()
+    for item in items[::-1]:
+        _paint(expected, sprites[int(item[0]), 0] / 255, item)
+    _draw(light, sprites.view(np.uint16)[..., 0], spans(sprites), items)
+    assert np.abs(light[..., :3] - expected[..., :3]).max() < 4 * OPAQUE
+    assert (light[..., 3] == expected[..., 3]).mean() > 0.99
+
+
+def _paint(light: Plane, sprite: Plane, item: Plane) -> None:
+    """One plant over what is drawn, pixel by pixel."""
+    rows, columns, _ = light.shape
+    _, _, left, top, width, height, r, g, b, clear, shear, depth, *fog = item
+    for j in range(rows):
+        v = (j + 0.5 - top) / height
+        if not 0 <= v < 1:
+            continue
+        for i in range(columns):
+            u = (i + 0.5 - left - shear * (1 - v) ** 2) / width
+            if not 0 <= u < 1 or light[j, i, 3] < depth:
+                continue
+            x, y = u * (SPRITE - 1), v * (SPRITE - 1)
+            a, b_ = min(int(x), SPRITE - 2), min(int(y), SPRITE - 2)
+            four = sprite[b_ : b_ + 2, a : a + 2]
+            cover, shade = ((1 - (y - b_), y - b_) @ four.transpose(2, 0, 1)) @ (1 - (x - a), x - a)
+            if cover < 0.01:
+                continue
+            shade *= 0.45 + 0.55 * min((1 - v) * 3, 1)
+            paint = np.array([r, g, b]) * shade * clear + np.array(fog) * (1 - clear)
+            light[j, i, :3] += (paint - light[j, i, :3]) * cover
+            if cover > 0.6:
+                light[j, i, 3] = depth

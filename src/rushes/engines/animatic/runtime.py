@@ -15,6 +15,9 @@ import numba
 import numpy as np
 import numpy.typing as npt
 from llvmlite import binding  # type: ignore[import-untyped]
+from numba import extending
+from numba.core import cgutils, types
+from numba.np import arrayobj
 
 from rushes.engines.animatic.cache import open_folder
 
@@ -44,3 +47,30 @@ def inner(function: F) -> F:
 
 f4: Any = np.float32
 i4: Any = np.int32
+u4: Any = np.uint32
+u8: Any = np.uint64
+"""Indices without a sign: with one, numba asks of each whether it counts from the end."""
+
+
+def _on_stack(context: Any, count: Any, kind: Any) -> Any:
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    length = count.literal_value
+    array = types.Array(kind.dtype, 1, "C")
+
+    def lower(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = cgutils.alloca_once(builder, target.get_data_type(kind.dtype), size=length)  # type: ignore[no-untyped-call]
+        data.align = 64
+        made = target.make_array(array)(target, builder)
+        four, many = target.get_constant(types.intp, 4), target.get_constant(types.intp, length)
+        arrayobj.populate_array(made, data=data, shape=[many], strides=[four], itemsize=four, meminfo=None)  # type: ignore[no-untyped-call]
+        return made._getvalue()
+
+    return array(count, kind), lower
+
+
+scratch: Any = extending.intrinsic(_on_stack)
+"""`scratch(count, kind)` in a kernel: an array of so many numbers, a constant, of a `kind` of four bytes, on the stack.
+
+The compiler knows that nothing else lies there, so a loop that reads maps and writes here is vectorised; one that writes
+to an array from `np.empty` is not."""

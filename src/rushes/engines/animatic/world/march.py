@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
-from rushes.engines.animatic.world.mathx import clamp, decay, hash01, tap, wave
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, scratch, u4, u8
+from rushes.engines.animatic.world.mathx import among, byte, clamp, decay, hash01, spot, wave
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
@@ -99,20 +99,61 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
             out[j, i, 3] = min((treeline - level) * f4(7), (lines[6] - slope) * f4(6))
 
 
-@inner
-def _mirror(k: int, n: int) -> Real:
-    """An index beyond the map, folded back into it; n is a power of two."""
-    m = i4(k) & i4(2 * n - 1)
-    return min(m, i4(2 * n - 1) - m)
-
-
 MOST_STEPS = 4096
 """Samples along one column, at most."""
-BITS = 4
-BLOCK = 1 << BITS
+CHUNK = 16
+"""Samples that are taken at once: what is computed for all of them is written so that the compiler can do eight at a time."""
+BLOCK = 16
 """Texels of the height map per texel of its ceiling."""
 PATIENCE = 0.6
 """Rows that land must gain on what is drawn before it is drawn: finer than that nobody sees."""
+COVERED, BEGUN, CREST = 0, 1, 2
+"""What a seen sample does: goes on from the one before, begins another surface, or ends one between two samples."""
+OPEN = 200.0
+"""Open sky, which may pass 1, in a byte."""
+RISE, LEVEL = 40.0, 128.0
+"""How far land is above a threshold, in a byte; LEVEL is just."""
+
+
+@inner
+def _fold(u: float, n: int) -> Real:
+    """A coordinate beyond the map (n texels), folded back into it: 0…n - 1."""
+    period = f4(2) * f4(n)
+    w = f4(u) - np.floor(f4(u) * (f4(0.5) / f4(n))) * period
+    return max(min(min(w, period - f4(1) - w), f4(n) - f4(1)), f4(0))
+
+
+@inner
+def _land(q: int, u: float, v: float, n: int, where: Plane, fx: Plane, fy: Plane) -> None:
+    """What `spot` does for a tile, for the map."""
+    fu = _fold(u, n)
+    fv = _fold(v, n)
+    x0 = min(np.floor(fu), f4(n) - f4(2))
+    y0 = min(np.floor(fv), f4(n) - f4(2))
+    fx[q] = fu - x0
+    fy[q] = fv - y0
+    where[q] = i4(i4(y0) * i4(n)) + i4(x0)
+
+
+@inner
+def _grain(word: int, fx: float, fy: float) -> Real:
+    return among(word, fx, fy) * f4(2) - f4(1)
+
+
+@inner
+def _highest(
+    ceiling: Plane, n: int, u0: float, v0: float, ru: float, rv: float, near: float, far: float
+) -> Real:
+    """Land from `near` to `far` along the ray is not higher than this: no sample is more than a block from a point that
+    is asked, and a block of the ceiling knows its neighbours."""
+    legs = i4((far - near) * max(abs(ru), abs(rv)) * f4(1 / BLOCK)) + i4(1)
+    high = f4(-1e9)
+    for leg in range(legs + 1):
+        d = near + (far - near) * f4(i4(leg)) / f4(legs)
+        x = i4(_fold(u0 + ru * d, n) * f4(1 / BLOCK))
+        y = i4(_fold(v0 + rv * d, n) * f4(1 / BLOCK))
+        high = max(high, ceiling[u4(y), u4(x)])
+    return high
 
 
 @kernel
@@ -128,235 +169,322 @@ def walk_land(
     paint: Plane,
     numbers: Plane,
 ) -> None:
-    """Draw land into `light` (H, W, 4). `ceiling` is the highest of each block of `h`, `lit` as `light_land` leaves it,
-    `far` the same at a quarter of the size. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction;
+    """Draw land into `light` (H, W, 4). `ceiling` is the highest of each block of `h` and of the blocks around, `lit` as
+    `light_land` leaves it, packed, `far` the same at a quarter of the size, `grain` with the four corners of each texel
+    in its bytes. `paint` rock, scree, grass, snow, sunlight, ambient, sun direction;
     `numbers` cell, reach, first distance, whether ground below 0 is water, fog per metre, its base height, its
-    falloff, its strength, roughness of the ground in metres, strata, texture, surf, time."""
+    falloff, its strength, roughness of the ground in metres, strata, texture, surf, time.
+
+    A strip's columns walk abreast, a chunk of samples at a time, so that what one brings into the cache the others
+    find there."""
     rows, columns, _ = light.shape
     n = h.shape[0]
     m = far.shape[0]
+    size = grain.shape[0]
     cell, reach, nearest, wet = numbers[0], numbers[1], numbers[2], numbers[3]
+    fog, base, falloff, strength = numbers[4], numbers[5], numbers[6], numbers[7]
     bumpy, strata, texture, surf, t = numbers[8], numbers[9], numbers[10], numbers[11], numbers[12]
     relief = bumpy * f4(1.55)
-    side = cell * f4(BLOCK)
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
+    eye = view[1]
+    u0 = view[0] / cell
+    v0 = view[2] / cell
+    rock_r, rock_g, rock_b, scree_r, scree_g, scree_b = (
+        paint[0],
+        paint[1],
+        paint[2],
+        paint[3],
+        paint[4],
+        paint[5],
+    )
+    grass_r, grass_g, grass_b, snow_r, snow_g, snow_b = (
+        paint[6],
+        paint[7],
+        paint[8],
+        paint[9],
+        paint[10],
+        paint[11],
+    )
+    sun_r, sun_g, sun_b, sky_r, sky_g, sky_b = (
+        paint[12],
+        paint[13],
+        paint[14],
+        paint[15],
+        paint[16],
+        paint[17],
+    )
+    sunward_x = paint[18] * f4(1.5)
+    sunward_z = paint[20] * f4(1.5)
+    heights = h.reshape(-1)
+    heights_below = heights[n:]
+    lights = lit.reshape(-1)
+    lights_below = lights[n:]
+    far_lights = far.reshape(-1)
+    grains = grain.reshape(-1)
     # All columns sample at the same distances, or neighbours would see a crest differently.
-    distances = np.empty(MOST_STEPS, np.float32)
+    distances = np.empty(MOST_STEPS + CHUNK, np.float32)
     steps = 0
     d = nearest
     while d < reach and steps < MOST_STEPS:
         distances[steps] = d
         steps += 1
         d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))
+    distances[steps : steps + CHUNK] = reach
+    # The samples of a chunk; those that are seen move to the front.
+    away = scratch(CHUNK, f4)
+    tops = scratch(CHUNK, f4)
+    grounds = scratch(CHUNK, f4)
+    details = scratch(CHUNK, f4)
+    coarses = scratch(CHUNK, f4)
+    fines = scratch(CHUNK, f4)
+    waters = scratch(CHUNK, f4)
+    frees = scratch(CHUNK, f4)
+    kinds = scratch(CHUNK, i4)
+    reds = scratch(CHUNK, f4)
+    greens = scratch(CHUNK, f4)
+    blues = scratch(CHUNK, f4)
+    # Where they are in the map, and in the grain at several sizes.
+    at, ax, ay = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
+    at_far = scratch(CHUNK, i4)
+    at_coarse, cx, cy = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
+    at_fine, fx, fy = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
+    at_broad, bx, by = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
+    at_layer, lx, ly = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
+    # How far each column of the strip has come.
+    frees_of = scratch(STRIP, f4)
+    lowests_of = scratch(STRIP, f4)
+    befores_of = scratch(STRIP, f4)
+    olders_of = scratch(STRIP, f4)
+    newers_of = scratch(STRIP, f4)
+    joineds_of = scratch(STRIP, i4)
+    colours_of = np.empty((STRIP, 3), np.float32)
     strip = np.empty((STRIP, rows, 4), np.float32)
     for first_column in range(0, columns, STRIP):
         lift(light, first_column, strip)
-        for across in range(min(STRIP, columns - first_column)):
-            i = first_column + across
-            px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
-            rx = px * view[COS] + view[SIN]
-            rz = view[COS] - px * view[SIN]
-            length = np.sqrt(px * px + f4(1))
-            free = f4(rows)
-            lowest = free
-            pr = f4(0)
-            pg = f4(0)
-            pb = f4(0)
-            joined = False
-            before = f4(rows)
-            older = f4(rows)
-            newer = f4(rows)
-            step = 0
-            while step < steps and free > f4(0):
-                d = distances[step]
-                step += 1
-                u = (view[0] + rx * d) / cell
-                v = (view[2] + rz * d) / cell
-                x0 = np.floor(u)
-                y0 = np.floor(v)
-                ax = _mirror(i4(x0), n)
-                ay = _mirror(i4(y0), n)
+        wide = min(STRIP, columns - first_column)
+        for across in range(wide):
+            frees_of[across] = rows
+            lowests_of[across] = rows
+            befores_of[across] = rows
+            olders_of[across] = rows
+            newers_of[across] = rows
+            joineds_of[across] = 0
+        for step in range(0, steps, CHUNK):
+            many = min(CHUNK, steps - step)
+            for across in range(wide):
+                free = frees_of[across]
+                if free <= f4(0):
+                    continue
+                i = first_column + across
+                px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
+                ru = (px * view[COS] + view[SIN]) / cell
+                rv = (view[COS] - px * view[SIN]) / cell
+                length = np.sqrt(px * px + f4(1))
+                joined = joineds_of[across] != 0
                 if not joined:
-                    # Nothing in this block reaches above what is drawn: go on behind it.
-                    left = np.floor(x0 * f4(1 / BLOCK)) * side
-                    near = np.floor(y0 * f4(1 / BLOCK)) * side
-                    out_x = ((left + side if rx > f4(0) else left) - view[0]) / (
-                        rx if abs(rx) > f4(1e-6) else f4(1e-6)
-                    )
-                    out_z = ((near + side if rz > f4(0) else near) - view[2]) / (
-                        rz if abs(rz) > f4(1e-6) else f4(1e-6)
-                    )
-                    leave = max(min(abs(out_x), abs(out_z)), d)
-                    high = ceiling[ay >> i4(BITS), ax >> i4(BITS)] + relief
-                    below = view[1] - (max(high, f4(0)) if wet > f4(0) else high)
-                    if horizon + below * focal / (d if below < f4(0) else leave) >= free:
-                        while step < steps and distances[step] < leave:
-                            step += 1
-                        older = free
-                        newer = free
+                    # Nothing here reaches above what is drawn: go on behind it.
+                    near = distances[step]
+                    last_of = distances[step + many - 1]
+                    high = _highest(ceiling, n, u0, v0, ru, rv, near, last_of) + relief
+                    below = eye - (max(high, f4(0)) if wet > f4(0) else high)
+                    if horizon + below * focal / (near if below < f4(0) else last_of) >= free:
+                        olders_of[across] = free
+                        newers_of[across] = free
                         continue
-                fx = u - x0
-                fy = v - y0
-                bx = _mirror(i4(x0) + 1, n)
-                by = _mirror(i4(y0) + 1, n)
-                w00 = (f4(1) - fx) * (f4(1) - fy)
-                w01 = fx * (f4(1) - fy)
-                w10 = (f4(1) - fx) * fy
-                w11 = fx * fy
-                ground = h[ay, ax] * w00 + h[ay, bx] * w01 + h[by, ax] * w10 + h[by, bx] * w11
-                water = wet > f4(0) and ground < f4(0)
-                # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
-                middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
-                close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
-                detail = f4(0)
-                coarse = f4(0)
-                fine = f4(0)
-                per_metre = focal / d
-                if joined or horizon + (view[1] - ground - relief * middle) * per_metre < free:
-                    if middle > f4(0):
-                        coarse = tap(grain, u * f4(1.9), v * f4(1.9))
-                        detail = coarse * middle
-                    if close > f4(0):
-                        fine = tap(grain, u * f4(9.7), v * f4(9.7))
-                        detail += fine * close * f4(0.55)
-                ground += detail * bumpy * middle
-                detail *= texture
-                top = horizon + (view[1] - (f4(0) if water else ground)) * per_metre
-                if top < free - f4(PATIENCE):
-                    if water:
+                # How high the land is.
+                for q in range(CHUNK):
+                    d = distances[step + q]
+                    u = u0 + ru * d
+                    v = v0 + rv * d
+                    _land(q, u, v, n, at, ax, ay)
+                    spot(q, u * f4(1.9), v * f4(1.9), size, at_coarse, cx, cy)
+                    spot(q, u * f4(9.7), v * f4(9.7), size, at_fine, fx, fy)
+                for q in range(CHUNK):
+                    d = distances[step + q]
+                    o = u8(u4(at[q]))
+                    a = heights[o]
+                    b = heights_below[o]
+                    a += (heights[o + u8(1)] - a) * ax[q]
+                    b += (heights_below[o + u8(1)] - b) * ax[q]
+                    ground = a + (b - a) * ay[q]
+                    water = f4(1) if wet > f4(0) and ground < f4(0) else f4(0)
+                    # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
+                    middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
+                    close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
+                    coarse = _grain(grains[u4(at_coarse[q])], cx[q], cy[q])
+                    fine = _grain(grains[u4(at_fine[q])], fx[q], fy[q])
+                    detail = coarse * middle + fine * close * f4(0.55)
+                    ground += detail * bumpy * middle
+                    tops[q] = horizon + (eye - ground * (f4(1) - water)) * (focal / d)
+                    away[q] = d
+                    grounds[q] = ground
+                    details[q] = detail * texture
+                    coarses[q] = coarse
+                    fines[q] = fine
+                    waters[q] = water
+                # Which of it is seen.
+                lowest = lowests_of[across]
+                before = befores_of[across]
+                older = olders_of[across]
+                newer = newers_of[across]
+                seen = 0
+                for q in range(many):
+                    top = tops[q]
+                    kind = i4(-1)
+                    until = free
+                    edge = top
+                    if top < free - f4(PATIENCE):
+                        if waters[q] > f4(0):
+                            joined = False
+                        else:
+                            kind = i4(BEGUN if not joined or top < before - f4(rows) * f4(0.08) else COVERED)
+                            joined = True
+                            before = top
+                        free = top
+                        lowest = top
+                    elif top < lowest:
+                        lowest = top
+                    elif joined:
+                        # The crest lies between samples: where a parabola through the last three has its top.
                         joined = False
+                        bend = older - f4(2) * newer + top
+                        if bend > f4(0.01):
+                            rise = (older - top) * (older - top) / (f4(8) * bend)
+                            lowest -= min(rise, f4(0.5) * max(older - newer, top - newer))
+                            kind = i4(CREST)
+                            edge = lowest
+                        free = lowest
                     else:
-                        mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
-                        direct = (
-                            lit[ay, ax, 0] * w00
-                            + lit[ay, bx, 0] * w01
-                            + lit[by, ax, 0] * w10
-                            + lit[by, bx, 0] * w11
-                        )
-                        sky = (
-                            lit[ay, ax, 1] * w00
-                            + lit[ay, bx, 1] * w01
-                            + lit[by, ax, 1] * w10
-                            + lit[by, bx, 1] * w11
-                        )
-                        snow = (
-                            lit[ay, ax, 2] * w00
-                            + lit[ay, bx, 2] * w01
-                            + lit[by, ax, 2] * w10
-                            + lit[by, bx, 2] * w11
-                        )
-                        green = (
-                            lit[ay, ax, 3] * w00
-                            + lit[ay, bx, 3] * w01
-                            + lit[by, ax, 3] * w10
-                            + lit[by, bx, 3] * w11
-                        )
-                        if mix > f4(0):
-                            cx = _mirror(i4(np.floor(u * f4(0.25))), m)
-                            cy = _mirror(i4(np.floor(v * f4(0.25))), m)
-                            direct += (far[cy, cx, 0] - direct) * mix
-                            sky += (far[cy, cx, 1] - sky) * mix
-                            snow += (far[cy, cx, 2] - snow) * mix
-                            green += (far[cy, cx, 3] - green) * mix
-                        broad = tap(grain, u * f4(0.13) + f4(50), v * f4(0.13))
-                        snow = clamp(snow + detail * f4(1.1) + broad * f4(0.9), f4(0), f4(1))
-                        green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
-                        if middle > f4(0):
-                            # The detail's own slope towards the sun, as light and shade.
-                            ahead = tap(
-                                grain, u * f4(1.9) + paint[18] * f4(1.5), v * f4(1.9) + paint[20] * f4(1.5)
-                            )
-                            tilt = coarse - ahead
-                            if close > f4(0):
-                                ahead = tap(
-                                    grain,
-                                    u * f4(9.7) + paint[18] * f4(1.5),
-                                    v * f4(9.7) + paint[20] * f4(1.5),
-                                )
-                                tilt += (fine - ahead) * close
-                            direct *= clamp(
-                                f4(1) + tilt * f4(1.6) * texture * middle * (f4(1) - snow * f4(0.5)),
-                                f4(0.3),
-                                f4(1.7),
-                            )
-                        layers = tap(grain, ground * f4(0.35), u * f4(0.11)) * strata
-                        direct *= f4(1) + f4(0.4) * layers * (f4(1) - snow)
-                        mottle = clamp(
-                            f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.5) * layers, f4(0), f4(1)
-                        )
-                        shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green) + green * (
-                            f4(0.65) + f4(0.7) * mottle
-                        )
-                        r = (paint[0] + (paint[3] - paint[0]) * mottle) * (f4(1) - green) + paint[6] * green
-                        g = (paint[1] + (paint[4] - paint[1]) * mottle) * (f4(1) - green) + paint[7] * green
-                        b = (paint[2] + (paint[5] - paint[2]) * mottle) * (f4(1) - green) + paint[8] * green
-                        r = r * shade + (paint[9] * (f4(0.97) + f4(0.06) * detail) - r * shade) * snow
-                        g = g * shade + (paint[10] * (f4(0.97) + f4(0.06) * detail) - g * shade) * snow
-                        b = b * shade + (paint[11] * (f4(0.97) + f4(0.06) * detail) - b * shade) * snow
-                        if surf > f4(0) and ground < f4(1.4):
-                            # Wet where waves reach, and their foam, which comes and goes.
-                            wash = f4(0.32) + f4(0.2) * wave(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
-                            damp = clamp(f4(1.4) - ground, f4(0), f4(1)) * f4(0.4) * surf
-                            foam = clamp(f4(1.1) - abs(ground - wash) * f4(6) + detail, f4(0), f4(1))
-                            foam = max(foam, clamp((wash - ground) * f4(2), f4(0), f4(0.45))) * surf
-                            r += (f4(0.8) - r) * foam - r * damp * (f4(1) - foam)
-                            g += (f4(0.84) - g) * foam - g * damp * (f4(1) - foam)
-                            b += (f4(0.86) - b) * foam - b * damp * (f4(1) - foam)
-                        distance = d * length
-                        above = max(ground - numbers[5], f4(0))
-                        clear = decay(distance * numbers[4] * (f4(0.25) + decay(above * numbers[6])))
-                        lost = (f4(1) - clear) * numbers[7]
-                        r = r * (direct * paint[12] + sky * paint[15]) * clear + haze[i, 0] * lost
-                        g = g * (direct * paint[13] + sky * paint[16]) * clear + haze[i, 1] * lost
-                        b = b * (direct * paint[14] + sky * paint[17]) * clear + haze[i, 2] * lost
-                        last = min(i4(np.ceil(free)), i4(rows))
-                        first = max(i4(np.ceil(top)), i4(0))
-                        if not joined or top < before - f4(rows) * f4(0.08):
-                            pr = r
-                            pg = g
-                            pb = b
-                        span = f4(1) / f4(max(last - first, 1))
-                        for j in range(first, last):
-                            k = f4(last - j) * span
-                            strip[across, j, 0] = pr + (r - pr) * k
-                            strip[across, j, 1] = pg + (g - pg) * k
-                            strip[across, j, 2] = pb + (b - pb) * k
-                            strip[across, j, 3] = d
-                        if first > 0:
-                            edge = f4(first) - top
-                            strip[across, first - 1, 0] += (r - strip[across, first - 1, 0]) * edge
-                            strip[across, first - 1, 1] += (g - strip[across, first - 1, 1]) * edge
-                            strip[across, first - 1, 2] += (b - strip[across, first - 1, 2]) * edge
-                        pr = r
-                        pg = g
-                        pb = b
-                        joined = True
-                    free = top
-                    lowest = top
-                    if not water:
-                        before = top
-                elif top < lowest:
-                    lowest = top
-                elif joined:
-                    # The crest lies between samples: where a parabola through the last three has its top.
-                    joined = False
-                    bend = older - f4(2) * newer + top
-                    if bend > f4(0.01):
-                        rise = (older - top) * (older - top) / (f4(8) * bend)
-                        rise = min(rise, f4(0.5) * max(older - newer, top - newer))
-                        crest = lowest - rise
-                        for j in range(max(i4(np.floor(crest)), i4(0)), min(i4(np.ceil(free)), i4(rows))):
-                            cover = min(f4(j + 1) - crest, f4(1))
+                        lowest = free
+                    older = newer
+                    newer = top
+                    if kind >= i4(0):
+                        away[seen] = away[q]
+                        tops[seen] = edge
+                        grounds[seen] = grounds[q]
+                        details[seen] = details[q]
+                        coarses[seen] = coarses[q]
+                        fines[seen] = fines[q]
+                        frees[seen] = until
+                        kinds[seen] = kind
+                        seen += 1
+                    if free <= f4(0):
+                        break
+                frees_of[across] = free
+                lowests_of[across] = lowest
+                befores_of[across] = before
+                olders_of[across] = older
+                newers_of[across] = newer
+                joineds_of[across] = joined
+                if seen == 0:
+                    continue
+                # Its colours; of a few more than are seen, to make eights.
+                shaded = (seen + 7) & ~7
+                for q in range(shaded):
+                    u = u0 + ru * away[q]
+                    v = v0 + rv * away[q]
+                    _land(q, u, v, n, at, ax, ay)
+                    at_far[q] = i4(i4(_fold(v, n) * f4(0.25)) * i4(m)) + i4(_fold(u, n) * f4(0.25))
+                    spot(q, u * f4(0.13) + f4(50), v * f4(0.13), size, at_broad, bx, by)
+                    spot(q, u * f4(1.9) + sunward_x, v * f4(1.9) + sunward_z, size, at_coarse, cx, cy)
+                    spot(q, u * f4(9.7) + sunward_x, v * f4(9.7) + sunward_z, size, at_fine, fx, fy)
+                    spot(q, grounds[q] * f4(0.35), u * f4(0.11), size, at_layer, lx, ly)
+                for q in range(shaded):
+                    d = away[q]
+                    ground = grounds[q]
+                    detail = details[q]
+                    o = u8(u4(at[q]))
+                    p00 = lights[o]
+                    p01 = lights[o + u8(1)]
+                    p10 = lights_below[o]
+                    p11 = lights_below[o + u8(1)]
+                    spread = far_lights[u4(at_far[q])]
+                    w00 = (f4(1) - ax[q]) * (f4(1) - ay[q])
+                    w01 = ax[q] * (f4(1) - ay[q])
+                    w10 = (f4(1) - ax[q]) * ay[q]
+                    w11 = ax[q] * ay[q]
+                    mix = clamp((d / (cell * f4(300)) - f4(0.4)) * f4(1.4), f4(0), f4(1))
+                    direct = byte(p00, 0) * w00 + byte(p01, 0) * w01 + byte(p10, 0) * w10 + byte(p11, 0) * w11
+                    sky = byte(p00, 1) * w00 + byte(p01, 1) * w01 + byte(p10, 1) * w10 + byte(p11, 1) * w11
+                    snow = byte(p00, 2) * w00 + byte(p01, 2) * w01 + byte(p10, 2) * w10 + byte(p11, 2) * w11
+                    green = byte(p00, 3) * w00 + byte(p01, 3) * w01 + byte(p10, 3) * w10 + byte(p11, 3) * w11
+                    direct = (direct + (byte(spread, 0) - direct) * mix) * f4(1 / 255)
+                    sky = (sky + (byte(spread, 1) - sky) * mix) * f4(1 / OPEN)
+                    snow = (snow + (byte(spread, 2) - snow) * mix - f4(LEVEL)) * f4(1 / RISE)
+                    green = (green + (byte(spread, 3) - green) * mix - f4(LEVEL)) * f4(1 / RISE)
+                    broad = _grain(grains[u4(at_broad[q])], bx[q], by[q])
+                    snow = clamp(snow + detail * f4(1.1) + broad * f4(0.9), f4(0), f4(1))
+                    green = clamp(green + detail * f4(0.7) + broad * f4(0.8), f4(0), f4(1))
+                    # The detail's own slope towards the sun, as light and shade.
+                    middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
+                    close = clamp(f4(1.2) - d / (cell * f4(90)), f4(0), f4(1))
+                    tilt = coarses[q] - _grain(grains[u4(at_coarse[q])], cx[q], cy[q])
+                    tilt += (fines[q] - _grain(grains[u4(at_fine[q])], fx[q], fy[q])) * close
+                    tilt *= f4(1.6) * texture * middle * (f4(1) - snow * f4(0.5))
+                    direct *= clamp(f4(1) + tilt, f4(0.3), f4(1.7))
+                    layers = _grain(grains[u4(at_layer[q])], lx[q], ly[q]) * strata
+                    direct *= f4(1) + f4(0.4) * layers * (f4(1) - snow)
+                    mottle = f4(0.5) + f4(0.3) * detail + f4(0.25) * broad + f4(0.5) * layers
+                    mottle = clamp(mottle, f4(0), f4(1))
+                    shade = (f4(0.6) + f4(0.6) * mottle) * (f4(1) - green)
+                    shade += green * (f4(0.65) + f4(0.7) * mottle)
+                    flake = f4(0.97) + f4(0.06) * detail
+                    r = ((rock_r + (scree_r - rock_r) * mottle) * (f4(1) - green) + grass_r * green) * shade
+                    g = ((rock_g + (scree_g - rock_g) * mottle) * (f4(1) - green) + grass_g * green) * shade
+                    b = ((rock_b + (scree_b - rock_b) * mottle) * (f4(1) - green) + grass_b * green) * shade
+                    r += (snow_r * flake - r) * snow
+                    g += (snow_g * flake - g) * snow
+                    b += (snow_b * flake - b) * snow
+                    # Wet where waves reach, and their foam, which comes and goes.
+                    shore = surf if ground < f4(1.4) else f4(0)
+                    v = v0 + rv * d
+                    wash = f4(0.32) + f4(0.2) * wave(t * f4(0.9) + broad * f4(5) + v * f4(0.05))
+                    damp = clamp(f4(1.4) - ground, f4(0), f4(1)) * f4(0.4) * shore
+                    foam = clamp(f4(1.1) - abs(ground - wash) * f4(6) + detail, f4(0), f4(1))
+                    foam = max(foam, clamp((wash - ground) * f4(2), f4(0), f4(0.45))) * shore
+                    r += (f4(0.8) - r) * foam - r * damp * (f4(1) - foam)
+                    g += (f4(0.84) - g) * foam - g * damp * (f4(1) - foam)
+                    b += (f4(0.86) - b) * foam - b * damp * (f4(1) - foam)
+                    above = max(ground - base, f4(0))
+                    clear = decay(d * length * fog * (f4(0.25) + decay(above * falloff)))
+                    lost = (f4(1) - clear) * strength
+                    reds[q] = r * (direct * sun_r + sky * sky_r) * clear + haze[i, 0] * lost
+                    greens[q] = g * (direct * sun_g + sky * sky_g) * clear + haze[i, 1] * lost
+                    blues[q] = b * (direct * sun_b + sky * sky_b) * clear + haze[i, 2] * lost
+                # On to the strip.
+                pr, pg, pb = colours_of[across, 0], colours_of[across, 1], colours_of[across, 2]
+                for q in range(seen):
+                    top = tops[q]
+                    d = away[q]
+                    last = min(i4(np.ceil(frees[q])), i4(rows))
+                    if kinds[q] == i4(CREST):
+                        for j in range(max(i4(np.floor(top)), i4(0)), last):
+                            cover = min(f4(j + 1) - top, f4(1))
                             strip[across, j, 0] += (pr - strip[across, j, 0]) * cover
                             strip[across, j, 1] += (pg - strip[across, j, 1]) * cover
                             strip[across, j, 2] += (pb - strip[across, j, 2]) * cover
                             if cover > f4(0.5):
                                 strip[across, j, 3] = d
-                        lowest = crest
-                    free = lowest
-                else:
-                    lowest = free
-                older = newer
-                newer = top
+                        continue
+                    r, g, b = reds[q], greens[q], blues[q]
+                    if kinds[q] == i4(BEGUN):
+                        pr, pg, pb = r, g, b
+                    first = max(i4(np.ceil(top)), i4(0))
+                    share = f4(1) / f4(max(last - first, 1))
+                    for j in range(first, last):
+                        k = f4(last - j) * share
+                        strip[across, j, 0] = pr + (r - pr) * k
+                        strip[across, j, 1] = pg + (g - pg) * k
+                        strip[across, j, 2] = pb + (b - pb) * k
+                        strip[across, j, 3] = d
+                    if first > 0:
+                        edge = f4(first) - top
+                        strip[across, first - 1, 0] += (r - strip[across, first - 1, 0]) * edge
+                        strip[across, first - 1, 1] += (g - strip[across, first - 1, 1]) * edge
+                        strip[across, first - 1, 2] += (b - strip[across, first - 1, 2]) * edge
+                    pr, pg, pb = r, g, b
+                colours_of[across, 0] = pr
+                colours_of[across, 1] = pg
+                colours_of[across, 2] = pb
         lay(strip, first_column, light)

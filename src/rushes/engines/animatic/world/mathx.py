@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, u4
 
 
 @inner
@@ -97,3 +97,34 @@ def tap(tile: Plane, u: float, v: float) -> Real:
     top = tile[ay, ax] + (tile[ay, bx] - tile[ay, ax]) * fx
     low = tile[by, ax] + (tile[by, bx] - tile[by, ax]) * fx
     return f4(top + (low - top) * fy)
+
+
+def corners(tile: Plane) -> Plane:
+    """A seamless tile of 0…1 with the four corners of each texel in the bytes of a word, so that one read finds them."""
+    corner = np.round(tile * 255).astype(np.uint32)
+    both = corner | np.roll(corner, -1, axis=1) << 8
+    return np.asarray(both | np.roll(both, -1, axis=0) << 16)
+
+
+@inner
+def spot(q: int, x: float, y: float, size: int, where: Plane, fx: Plane, fy: Plane) -> None:
+    """Where the q-th of several points is in a tile of `size`² (a power of two), repeated for ever: the texel, and how far
+    past it. Kept apart from reading the texels, or the compiler does not do eight at a time."""
+    x0 = np.floor(f4(x))
+    y0 = np.floor(f4(y))
+    fx[q] = f4(x) - x0
+    fy[q] = f4(y) - y0
+    where[q] = i4(i4(i4(y0) & i4(size - 1)) * i4(size)) + i4(i4(x0) & i4(size - 1))
+
+
+@inner
+def byte(word: int, number: int) -> Real:
+    return f4(i4((word >> u4(8 * number)) & u4(255)))
+
+
+@inner
+def among(word: int, fx: float, fy: float) -> Real:
+    """Between the four `corners` of a texel: 0…1."""
+    top = byte(word, 0) + (byte(word, 1) - byte(word, 0)) * fx
+    low = byte(word, 2) + (byte(word, 3) - byte(word, 2)) * fx
+    return (top + (low - top) * fy) * f4(1 / 255)

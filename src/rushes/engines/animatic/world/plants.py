@@ -1,4 +1,4 @@
-"""Plants standing on the ground: thousands of billboards, scattered from the seed, drawn far to near.
+"""Plants standing on the ground: thousands of billboards, scattered from the seed, drawn near to far.
 
 Each belongs to a `Kind` of the place's table: which sprite, how many, how tall, how near to the camera's path. The
 distances already on the canvas hide what is behind a ridge or a trunk.
@@ -12,12 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, scratch, u4, u8
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.sprites import LEVELS, SIDE, VARIANTS, atlas, spans
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
+
+OPAQUE = 1 / 500
+"""A pixel through which less than this is seen is closed."""
+CHUNK = 32
+"""Pixels of a plant's row that are looked up at once."""
 
 
 @dataclass(frozen=True)
@@ -48,57 +53,150 @@ class Kind:
         return cls(**{**row, "paint": colour(row["paint"])})
 
 
+@inner
+def _between(a: int, b: int, c: int, d: int, fx: float, fy: float) -> Real:
+    """Between four numbers, the corners of a square."""
+    top = f4(i4(a)) + (f4(i4(b)) - f4(i4(a))) * fx
+    low = f4(i4(c)) + (f4(i4(d)) - f4(i4(c))) * fx
+    return top + (low - top) * fy
+
+
 @kernel
-def _draw(light: Plane, sprites: Bytes, spans: Plane, items: Plane) -> None:
-    """`items` far to near: sprite, level, left, top, width, height, r, g, b, clearness, shear, distance, fog r, g, b.
-    `sprites` are 0…255; `spans` is from where to where (0…1) each row of a sprite covers anything."""
+def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
+    """`items` near to far: sprite, level, left, top, width, height, r, g, b, clearness, shear, distance, fog r, g, b.
+    `sprites` have cover and shade in the two bytes of a texel; `spans` is from where to where (0…1) each row of a sprite
+    covers anything.
+
+    Most of a thicket is behind its first leaves: a pixel through which nothing is seen any more is not looked at again,
+    and runs of those are passed in a few steps."""
     rows, columns, _ = light.shape
     side = f4(SIDE - 1)
-    for q in range(items.shape[0]):
-        top, height = items[q, 3], items[q, 5]
-        j0 = max(i4(0), i4(top))
-        j1 = min(i4(rows), i4(top + height) + 1)
-        if j0 >= j1:
-            continue
-        k, level = i4(items[q, 0]), i4(items[q, 1])
-        left, width, clear, depth = items[q, 2], items[q, 4], items[q, 9], items[q, 11]
-        for j in range(j0, j1):
-            v = (f4(j) + f4(0.5) - top) / height
-            if v < f4(0) or v >= f4(1):
-                continue
-            shift = items[q, 10] * (f4(1) - v) * (f4(1) - v)
+    count = items.shape[0]
+    first_row = np.empty(count, np.int32)
+    last_row = np.empty(count, np.int32)
+    # Which items are in each row, still near to far, and from where to where.
+    ends = np.zeros(rows + 1, np.int32)
+    lows = np.full(rows, columns, np.int32)
+    highs = np.zeros(rows, np.int32)
+    for q in range(count):
+        top, height, left, width, shear = items[q, 3], items[q, 5], items[q, 2], items[q, 4], items[q, 10]
+        first_row[q] = np.ceil(max(top - f4(0.5), f4(0)))
+        last_row[q] = np.ceil(min(top + height, f4(rows)) - f4(0.5))
+        low = max(i4(left + min(shear, f4(0))) - 1, 0)
+        high = min(i4(left + width + max(shear, f4(0))) + 2, columns)
+        for j in range(first_row[q], last_row[q]):
+            ends[j + 1] += 1
+            lows[j] = min(lows[j], low)
+            highs[j] = max(highs[j], high)
+    for j in range(rows):
+        ends[j + 1] += ends[j]
+    present = np.empty(ends[rows], np.int32)
+    for q in range(count):
+        for j in range(first_row[q], last_row[q]):
+            # From where the row before ends to where this one does.
+            present[ends[j]] = q
+            ends[j] += 1
+    # Of a row: the next pixel that is open, from each on; how far its front is; the front's light and how
+    # much is seen through it.
+    onward = np.empty(columns + 1, np.uint32)
+    nearest = np.zeros(columns, np.float32)
+    front = np.zeros((columns, 4), np.float32)
+    for i in range(columns + 1):
+        onward[i] = i
+    for i in range(columns):
+        front[i, 3] = f4(1)
+    # Open pixels of an item, worked on together.
+    pixels = scratch(CHUNK, i4)
+    texels = scratch(CHUNK, i4)
+    shares = scratch(CHUNK, f4)
+    covers = scratch(CHUNK, f4)
+    shades = scratch(CHUNK, f4)
+    begin = 0
+    for j in range(rows):
+        low, high = lows[j], highs[j]
+        still_open = high - low
+        end = ends[j]
+        for number in range(begin, end):
+            q = present[number]
+            v = (f4(i4(j)) + f4(0.5) - items[q, 3]) / items[q, 5]
+            k, level = u4(items[q, 0]), u4(items[q, 1])
+            width, clear, depth = items[q, 4], items[q, 9], items[q, 11]
+            left = items[q, 2] + items[q, 10] * (f4(1) - v) * (f4(1) - v)
             fv = v * side
             iv = min(i4(fv), i4(SIDE - 2))
             dv = fv - f4(iv)
-            i0 = max(i4(0), i4(left + shift + spans[k, level, iv, 0] * width))
-            i1 = min(i4(columns), i4(left + shift + spans[k, level, iv, 1] * width) + 1)
-            for i in range(i0, i1):
-                u = (f4(i) + f4(0.5) - left - shift) / width
-                if u < f4(0) or u >= f4(1) or light[j, i, 3] < depth:
-                    continue
-                fu = u * side
-                iu = min(i4(fu), i4(SIDE - 2))
-                du = fu - f4(iu)
-                w00 = (f4(1) - du) * (f4(1) - dv)
-                w01 = du * (f4(1) - dv)
-                w10 = (f4(1) - du) * dv
-                w11 = du * dv
-                a = (sprites[k, level, iv, iu, 0] * w00 + sprites[k, level, iv, iu + 1, 0] * w01
-                     + sprites[k, level, iv + 1, iu, 0] * w10 + sprites[k, level, iv + 1, iu + 1, 0] * w11) * f4(1 / 255)  # fmt: skip
-                if a < f4(0.01):
-                    continue
-                s = (sprites[k, level, iv, iu, 1] * w00 + sprites[k, level, iv, iu + 1, 1] * w01
-                     + sprites[k, level, iv + 1, iu, 1] * w10 + sprites[k, level, iv + 1, iu + 1, 1] * w11) * f4(1 / 255)  # fmt: skip
-                # The foot lies in its own shade.
-                s *= f4(0.45) + f4(0.55) * min((f4(1) - v) * f4(3), f4(1))
-                r = items[q, 6] * s * clear + items[q, 12] * (f4(1) - clear)
-                g = items[q, 7] * s * clear + items[q, 13] * (f4(1) - clear)
-                b = items[q, 8] * s * clear + items[q, 14] * (f4(1) - clear)
-                light[j, i, 0] += (r - light[j, i, 0]) * a
-                light[j, i, 1] += (g - light[j, i, 1]) * a
-                light[j, i, 2] += (b - light[j, i, 2]) * a
-                if a > f4(0.6):
-                    light[j, i, 3] = depth
+            i = max(i4(np.ceil(left + max(spans[k, level, u4(iv), 0] * width, f4(0)) - f4(0.5))), i4(low))
+            stop = i4(np.ceil(left + min(spans[k, level, u4(iv), 1], f4(1)) * width - f4(0.5)))
+            stop = min(stop, i4(high))
+            above = sprites[k, level, u4(iv)]
+            below = sprites[k, level, u4(iv + 1)]
+            # The foot lies in its own shade.
+            shaded = (f4(0.45) + f4(0.55) * min((f4(1) - v) * f4(3), f4(1))) * clear * f4(1 / 255)
+            r, g, b = items[q, 6] * shaded, items[q, 7] * shaded, items[q, 8] * shaded
+            dim = f4(1) - clear
+            fog_r, fog_g, fog_b = items[q, 12] * dim, items[q, 13] * dim, items[q, 14] * dim
+            pace = side / width
+            from_left = (f4(0.5) - left) * pace
+            while i < stop:
+                many = 0
+                while many < CHUNK:
+                    while onward[u4(i)] != u4(i):
+                        onward[u4(i)] = onward[onward[u4(i)]]
+                        i = i4(onward[u4(i)])
+                    if i >= stop:
+                        break
+                    if light[j, u4(i), 3] < depth:
+                        onward[u4(i)] = i + 1
+                        still_open -= 1
+                    else:
+                        pixels[many] = i
+                        many += 1
+                    i += i4(1)
+                # A few more than there are, to make eights.
+                padded = (many + 7) & ~7
+                for e in range(many, padded):
+                    pixels[e] = pixels[0]
+                for e in range(padded):
+                    x = max(f4(pixels[e]) * pace + from_left, f4(0))
+                    texel = min(i4(x), i4(SIDE - 2))
+                    texels[e] = texel
+                    shares[e] = x - f4(texel)
+                for e in range(padded):
+                    o = u8(u4(texels[e]))
+                    p00, p01, p10, p11 = above[o], above[o + u8(1)], below[o], below[o + u8(1)]
+                    covers[e] = _between(p00 & 255, p01 & 255, p10 & 255, p11 & 255, shares[e], dv) * f4(
+                        1 / 255
+                    )
+                    shades[e] = _between(p00 >> 8, p01 >> 8, p10 >> 8, p11 >> 8, shares[e], dv)
+                for e in range(many):
+                    cover = covers[e]
+                    if cover < f4(0.01):
+                        continue
+                    at = u4(pixels[e])
+                    shade = shades[e]
+                    share = front[at, 3] * cover
+                    front[at, 0] += (r * shade + fog_r) * share
+                    front[at, 1] += (g * shade + fog_g) * share
+                    front[at, 2] += (b * shade + fog_b) * share
+                    front[at, 3] -= share
+                    if cover > f4(0.6) and nearest[at] == f4(0):
+                        nearest[at] = depth
+                    if front[at, 3] < f4(OPAQUE):
+                        onward[at] = at + u4(1)
+                        still_open -= 1
+            if still_open == 0:
+                break
+        begin = end
+        for i in range(low, high):
+            onward[i] = i
+            if front[i, 3] < f4(1):
+                for c in range(3):
+                    light[j, i, c] = light[j, i, c] * front[i, 3] + front[i, c]
+                    front[i, c] = f4(0)
+                front[i, 3] = f4(1)
+                if nearest[i] > f4(0):
+                    light[j, i, 3] = nearest[i]
+                    nearest[i] = f4(0)
 
 
 class Plants:
@@ -117,8 +215,9 @@ class Plants:
         self._wind = wind
         rng = np.random.default_rng(seed ^ 0x91A7)
         names = tuple(dict.fromkeys(kind.sprite for kind in kinds))
-        self._sprites = atlas(names)
-        self._spans = spans(self._sprites)
+        sprites = atlas(names)
+        self._spans = spans(sprites)
+        self._sprites: Plane = sprites.view(np.uint16)[..., 0]
         columns = [
             self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count
         ]
@@ -186,7 +285,7 @@ class Plants:
         shown &= (
             (seen[:, 1] > 0) & (seen[:, 1] - size < canvas.height) & (size > 1.2) & (size < 6 * canvas.height)
         )
-        order = np.flatnonzero(shown)[np.argsort(-z[shown], kind="stable")]
+        order = np.flatnonzero(shown)[np.argsort(z[shown], kind="stable")]
         seen, size, z, plants = seen[order], size[order], z[order], plants[order]
         items = np.zeros((len(order), 15), np.float32)
         items[:, 0] = plants[:, 3]
