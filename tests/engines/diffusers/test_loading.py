@@ -250,6 +250,7 @@ def test_torchaos_half_is_planned(studio: Studio, monkeypatch: pytest.MonkeyPatc
 def test_a_gpu_gets_the_fastest_rung_that_fits_it(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
     """The plan for a real recipe on GPUs of several sizes, by its own arithmetic."""
     engine = DiffusersEngine({"recipe": "wan2.2-i2v-a14b", "models": str(studio.folder / "none")})
+    monkeypatch.setattr(machine, "host_free", lambda: 80 * GIB)
     places = []
     for gib in (24, 48, 80, 141):
         gpu = machine.Device("cuda:0", f"{gib} GiB", gib * GIB, gib * GIB)
@@ -268,6 +269,20 @@ def test_a_gpu_that_is_too_small_is_told_what_every_rung_takes(studio: Studio) -
     ) as caught:
         engine._choose(machine.Device("cuda:0", "small", 8 * GIB, 8 * GIB))
     assert "stream + tiling" in str(caught.value)
+
+
+def test_what_waits_beside_the_gpu_must_find_room_there(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = DiffusersEngine({"recipe": "wan2.2-i2v-a14b", "models": str(studio.folder / "none")})
+    gpu = machine.Device("cuda:0", "24 GiB", 24 * GIB, 24 * GIB)
+    monkeypatch.setattr(machine, "host_free", lambda: 40 * GIB)
+    assert str(engine._choose(gpu)) == "swap + fp8 + tiling", "37.7 GiB wait"
+    monkeypatch.setattr(machine, "host_free", lambda: 30 * GIB)
+    with pytest.raises(
+        OutOfMemory, match=r"waits in the machine's memory, up to 64.3 GiB with 30.0 GiB free"
+    ):
+        engine._choose(gpu)
 
 
 # -- several checkpoints, additions --------------------------------------------------------------------------------------

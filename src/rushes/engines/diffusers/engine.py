@@ -264,12 +264,21 @@ class DiffusersEngine:
         if self._forced is not None:
             return self._forced
         needs, ladder = Needs.of(self.recipe, self._component_bytes(device.name)), self._ladder(device.name)
-        found = placement.choose(needs, ladder, device.free)
+        host = machine.host_free()
+        found = placement.choose(needs, ladder, device.free, host)
         if found is None:
             rows = "; ".join(f"{name} {size:.1f} GiB" for name, size in placement.table(needs, ladder))
+            waiting = max(needs.on_host(rung) for rung in ladder)
+            beside = (
+                f"; what swaps or streams waits in the machine's memory, up to {waiting / GIB:.1f} GiB with"
+                f" {host / GIB:.1f} GiB free"
+                if waiting
+                else ""
+            )
             raise OutOfMemory(
-                f"{self.recipe.title} does not fit {device.name} with {device.free / GIB:.1f} GiB free: it takes {rows}",
-                advice="Free memory on the device, or choose a smaller recipe: `rushes engines` says what fits.",
+                f"{self.recipe.title} does not fit {device.name} with {device.free / GIB:.1f} GiB free: it takes"
+                f" {rows}{beside}",
+                advice="Free memory there, or choose a smaller recipe: `rushes engines` says what fits.",
             )
         return found
 

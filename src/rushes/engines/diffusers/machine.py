@@ -68,6 +68,11 @@ def best_devices(wanted: str, count: int) -> tuple[Device, ...]:
     return found
 
 
+def host_free() -> int:
+    """Bytes of the machine's own memory that may be had."""
+    return int(psutil.virtual_memory().available)
+
+
 @cache
 def _library() -> Any:
     with suppress(OSError, AttributeError):

@@ -8,6 +8,7 @@ before computes. The first rung that fits is taken; when memory runs out all the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,9 +115,12 @@ def rungs(recipe: Recipe, device: str) -> tuple[Placement, ...]:
     return tuple(dict.fromkeys(asked))
 
 
-def choose(needs: Needs, ladder: Sequence[Placement], free: int) -> Placement | None:
-    """The fastest rung that fits into `free` bytes of the device; None when none does."""
-    return next((rung for rung in ladder if needs.on_device(rung) + HEADROOM <= free), None)
+def choose(needs: Needs, ladder: Sequence[Placement], free: int, host: float = math.inf) -> Placement | None:
+    """The fastest rung that fits into `free` bytes of the device and `host` bytes of the machine; None when none does."""
+    return next(
+        (rung for rung in ladder if needs.on_device(rung) + HEADROOM <= free and needs.on_host(rung) <= host),
+        None,
+    )
 
 
 def smaller(ladder: Sequence[Placement], than: Placement) -> Placement | None:
