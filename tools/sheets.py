@@ -38,8 +38,9 @@ Image = npt.NDArray[np.uint8]
 ASPECTS: tuple[AspectRatio, ...] = ("16:9", "1:1", "9:16")
 MOVES = ("static shot", "dolly in", "orbit", "pan right", "crane up")
 PHOTO_WORDS = (
-    ("static shot", "dolly in"), ("dolly out", "pan right"), ("tilt up", "orbit"), ("crane up", "truck left"),
-    ("zoom in", "handheld"), ("snow", "heavy rain"), ("fog", "windy"), ("sunset", "at night"),
+    ("static shot", "dolly in"), ("dolly out", "pan right"), ("pan left", "tilt down"), ("tilt up", "orbit"),
+    ("crane up", "truck left"), ("crane down", "truck right"), ("zoom in", "handheld"), ("zoom out", "drone"),
+    ("snow", "heavy rain"), ("fog", "windy"), ("time lapse of clouds", "slow motion, snow"), ("sunset", "at night"),
     ("film noir", "vintage film"),
 )  # fmt: skip
 STAND_INS = ("lake", "sea", "mountains", "city", "forest", "waterfall")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -15,13 +16,15 @@ from hypothesis import strategies as st
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.film import film
 from rushes.engines.animatic.photo.depth import analyse
 from rushes.engines.animatic.photo.fill import fill
-from rushes.engines.animatic.photo.film import reach
-from rushes.engines.animatic.photo.flow import CYCLE, Clouds, Fall, Flow, Ripples
+from rushes.engines.animatic.photo.film import drifts, reach
+from rushes.engines.animatic.photo.flow import CYCLE, Clouds, Fall, Flow, Lapse, Ripples
 from rushes.engines.animatic.photo.grade import PLAIN, asked, graded
 from rushes.engines.animatic.photo.mask import confidence
 from rushes.engines.animatic.photo.moves import shift_at
+from rushes.engines.animatic.photo.sky import SURE_WHEN_NAMED, Sky
 from rushes.engines.animatic.photo.warp import LEAST, Shift, grid_map
 from rushes.engines.animatic.photo.water import Water, find_fall, find_water
 from rushes.engines.animatic.prompt.parse import parse
@@ -29,7 +32,7 @@ from rushes.engines.animatic.scene.path import Move, Path
 from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
-from .conftest import mean, render
+from .conftest import Recorder, mean, render
 
 Image = npt.NDArray[np.uint8]
 
@@ -130,8 +133,8 @@ def test_moves_stay_inside_the_photograph(name: str) -> None:
     near = np.tile(np.linspace(0, 1, 24, dtype=np.float32)[:, None], (1, 40))
     path = Path(Pose(0, 0, 0), (Move.named(name, table("camera")[name]),), 5.0, 1.0, 3.0, 1)
     for t in np.linspace(0, 5, 11):
-        for aspect in (16 / 9, 9 / 16):
-            u, v = grid_map(near, shift_at(path, float(t), 1.0, aspect), aspect)
+        for aspect, close in ((16 / 9, 0.0), (9 / 16, 0.0), (16 / 9, 1.0)):
+            u, v = grid_map(near, shift_at(path, float(t), 1.0, aspect, close), aspect)
             assert u.min() > -0.005
             assert u.max() < 1.005
             assert v.min() > -0.005
@@ -142,15 +145,17 @@ def test_moves_stay_inside_the_photograph(name: str) -> None:
 def test_a_clip_begins_or_ends_as_the_whole_photograph(name: str) -> None:
     path = Path(Pose(0, 0, 0), (Move.named(name, table("camera")[name]),), 5.0, 1.0, 3.0, 1)
     ends = [shift_at(path, t, 1.0, 1.5) for t in (0.0, 5.0)]
-    zooms = [shift.zoom * (1 + shift.dolly) for shift in ends]
-    assert min(zooms) == pytest.approx(1)
+    # What is far is all there at one end, and but for a dolly zoom what is near as well.
+    assert min(shift.zoom for shift in ends) == pytest.approx(1)
+    if name != "dolly zoom":
+        assert min(shift.zoom * (1 + shift.dolly) for shift in ends) == pytest.approx(1)
     if path.total("forward") >= 0 and table("camera")[name].get("zoom", 1.0) >= 1:
         assert ends[0] == Shift()
 
 
 def test_the_sky_drifts_and_drags_nothing_along(photograph: Image) -> None:
     depth = analyse(photograph)
-    far = reach(depth.sky)
+    far = reach(depth.sky.mask)
     rows, columns = far.shape
     post = far[int(0.22 * rows) : int(0.6 * rows), int(0.46 * columns) : int(0.54 * columns)]
     assert post.max() == 0
@@ -253,11 +258,89 @@ def test_no_water_is_found_where_there_is_none(photograph: Image) -> None:
     slope = np.repeat(np.linspace(40, 220, 240).astype(np.uint8)[:, None, None], 320, axis=1).repeat(
         3, axis=2
     )
-    for image in (flat, noise, slope, photograph, figure((225, 175, 145))):
+    road = street(rng)
+    assert analyse(road).sky.confidence > 0.75
+    for image in (flat, noise, slope, photograph, road, figure((225, 175, 145))):
         depth = analyse(image)
         for named in (False, True):
             assert not find_water(depth.small, depth.sky, depth.horizon, named).sure
         assert not find_fall(depth.small, depth.sky).sure
+
+
+def street(rng: np.random.Generator) -> Image:
+    """A grey street between walls under a blue sky: level below the walls, and grey as water under clouds."""
+    image = np.full((320, 480, 3), (150, 185, 225), np.float32)
+    image += 60 * cv2.GaussianBlur(rng.standard_normal((320, 480)).astype(np.float32), (0, 0), 25)[..., None]
+    stones = cv2.GaussianBlur(rng.standard_normal((320, 480)).astype(np.float32), (0, 0), 2)[..., None]
+    for left, right in ((0, 170), (330, 480)):
+        image[60:200, left:right] = ((120, 75, 60) + 70 * stones)[60:200, left:right]
+    road = cv2.GaussianBlur(rng.standard_normal((120, 480)).astype(np.float32), (0, 0), 6, sigmaY=1)
+    image[200:] = (100, 98, 92) + 30 * (road / road.std())[..., None]
+    image[200:, :60] = image[200:, 420:] = (130, 120, 100)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def studio(ground: tuple[int, int, int]) -> Image:
+    """A dark bottle before a lit paper that hangs from above the picture to below it."""
+    rng = np.random.default_rng(6)
+    down, across = np.mgrid[0:320, 0:480].astype(np.float32)
+    light = 1 - 0.12 * np.hypot(across / 480 - 0.5, down / 320 - 0.4)
+    image = light[..., None] * np.array(ground, np.float32) + rng.normal(0, 1, (320, 480, 1))
+    cv2.rectangle(image, (215, 110), (265, 300), (40, 25, 20), -1)
+    cv2.rectangle(image, (230, 60), (250, 110), (45, 30, 25), -1)
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("ground", [(238, 236, 233), (205, 210, 216), (120, 190, 235)])
+def test_a_studios_paper_is_no_sky(ground: tuple[int, int, int]) -> None:
+    depth = analyse(studio(ground))
+    assert depth.sky.mask[:20].mean() > 0.9
+    assert depth.sky.confidence < SURE_WHEN_NAMED
+    for prompt in ("", "windy", "time lapse of clouds", "beach"):
+        assert not drifts(depth.sky, parse(prompt))
+
+
+def test_skies_drift_unless_a_room_is_named(photograph: Image, lake: Image) -> None:
+    for image in (photograph, lake):
+        sky = analyse(image).sky
+        assert drifts(sky, parse(""))
+        assert not drifts(sky, parse("an office"))
+        assert not drifts(sky, parse("no clouds"))
+    doubtful = Sky(np.ones((4, 4), np.float32), 0.5)
+    assert not drifts(doubtful, parse("a portrait"))
+    assert drifts(doubtful, parse("clouds"))
+
+
+def test_what_stands_before_a_backdrop_does_not_lean() -> None:
+    """A ground plane below a horizon leans what stands on it; a bottle before paper has none."""
+    near = analyse(studio((238, 236, 233))).near
+    rows, columns = near.shape
+    bottle = near[int(0.4 * rows) : int(0.9 * rows), columns // 2]
+    assert np.ptp(bottle) < 0.12
+    assert bottle.min() > near[: rows // 8, : columns // 8].mean() + 0.1
+
+
+def test_a_head_without_its_shoulders_is_no_foreground(engine: AnimaticEngine) -> None:
+    rng = np.random.default_rng(8)
+    image = np.full((400, 400, 3), (60, 110, 120), np.float32)
+    image += 12 * cv2.GaussianBlur(rng.standard_normal((400, 400)).astype(np.float32), (0, 0), 3)[..., None]
+    cv2.ellipse(image, (200, 400), (160, 110), 0, 0, 360, (66, 118, 126), -1)
+    cv2.ellipse(image, (200, 190), (70, 100), 0, 0, 360, (205, 150, 120), -1)
+    clip = render(engine, Shot(prompt="truck left", has_image=True), np.clip(image, 0, 255).astype(np.uint8))
+    assert clip.report.details["depth"] == "smooth"
+
+
+def test_a_move_into_a_portrait_keeps_its_head() -> None:
+    path = Path(Pose(0, 0, 0), (Move.named("zoom in", table("camera")["zoom in"]),), 5.0, 1.0, 3.0, 1)
+    flat = np.full((24, 40), 0.5, np.float32)
+    for aspect in (16 / 9, 9 / 16):
+        tops = []
+        for close in (0.0, 1.0):
+            u, v = grid_map(flat, shift_at(path, 5.0, 1.0, aspect, close), aspect)
+            assert -0.005 < v.min() < v.max() < 1.005
+            assert -0.005 < u.min() < u.max() < 1.005
+            tops.append(float(v.min()))
+        assert tops[1] < 0.65 * tops[0]
 
 
 def test_a_person_close_by_raises_the_bar(lake: Image) -> None:
@@ -290,7 +373,49 @@ def test_a_fall_comes_down(engine: AnimaticEngine) -> None:
     assert fall.max() < 2.5 * fall.min()
 
 
-@pytest.mark.parametrize("flow", [Clouds(1.0, 5.0), Ripples(0.4, 1.5, 1.0, 1.0, 3), Fall(3)])
+def test_a_time_lapse_hurries_clouds_and_slow_motion_holds_them(engine: AnimaticEngine, lake: Image) -> None:
+    # Clouds that stand out from what bytes are rounded by.
+    image = lake.astype(np.float32)
+    image[:130] = 170 + 4 * (image[:130] - image[:130].mean(axis=(0, 1))) + (0, 0, 40)
+    bold = np.clip(image, 0, 255).astype(np.uint8)
+
+    def travel(prompt: str) -> float:
+        """How much the sky changes in a third of a second."""
+        clip = render(engine, Shot(prompt=f"static shot, no grain, {prompt}", has_image=True), bold)
+        assert clip.report.details["sky"] == "moving"
+        frames = [frame[: clip.plan.height * 3 // 10].astype(int) for frame in clip.frames]
+        return float(np.mean([abs(a - b).mean() for a, b in zip(frames[8:20], frames[10:22], strict=True)]))
+
+    slow, usual, lapse = (travel(f"{words}clouds") for words in ("slow motion, ", "", "time lapse, "))
+    assert lapse > 1.8 * usual
+    assert usual > 1.3 * slow
+
+
+def test_slow_motion_holds_waves_and_snow(engine: AnimaticEngine, lake: Image, photograph: Image) -> None:
+    """Frames of a clip in slow motion are those of an earlier moment."""
+    for prompt, image in (("a lake, static shot", lake), ("heavy snow, static shot", photograph)):
+        usual, slow = (
+            [f.astype(int) for f in render(engine, Shot(prompt=words, has_image=True), image).frames]
+            for words in (prompt, f"{prompt}, slow motion")
+        )
+        steps = [
+            np.mean([abs(a - b)[45:90].mean() for a, b in pairwise(clip[8:24])]) for clip in (slow, usual)
+        ]
+        assert steps[0] < 0.85 * steps[1]
+
+
+def test_frames_do_not_depend_on_who_draws_them_or_when(engine: AnimaticEngine, lake: Image) -> None:
+    """Several are drawn at once."""
+    shot = Shot(prompt="time lapse of a lake in heavy rain, handheld, vintage", has_image=True)
+    plan = engine.plan(shot, (lake.shape[1], lake.shape[0]))
+    made = film(shot, plan, lake, engine.rendered(plan), Recorder())
+    alone = [made.frame(number) for number in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(made.frame, reversed(range(12))))[::-1]
+    assert all((a == b).all() for a, b in zip(alone, together, strict=True))
+
+
+@pytest.mark.parametrize("flow", [Clouds(1.0, 5.0), Ripples(0.4, 1.5, 1.0, 1.0, 3), Fall(3), Lapse(16.0, 3)])
 def test_flows_begin_at_rest_and_do_not_jump(flow: Flow) -> None:
     u, v = np.meshgrid(np.linspace(0, 1, 60, dtype=np.float32), np.linspace(0, 1, 40, dtype=np.float32))
     for phase in (0, 1):

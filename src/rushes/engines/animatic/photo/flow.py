@@ -5,8 +5,9 @@ is where it is: the clip begins as the photograph.
 
 Ripples are waves that travel over a plane in perspective towards the camera, so they shorten and calm with distance,
 and those that the grid could not hold fade out. They move the picture up and down, as a slope moves what it reflects,
-and make its bright places glint. A fall carries its picture down in two phases that take turns. Each phase ends where
-it weighs nothing, and at each place at another time, so that there is neither a jump nor a beat.
+and make its bright places glint. A fall carries its picture down in two phases that take turns, and so do the clouds of
+a time lapse, which go farther than a picture can be drawn out. Each phase ends where it weighs nothing, and at each
+place at another time, so that there is neither a jump nor a beat.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from rushes.engines.animatic.runtime import Plane
 DRIFT = 0.014
 """Widths that clouds drift in a second of breeze."""
 FARTHEST = 0.085
-"""Widths that they drift in a clip."""
+"""Widths that they drift in one piece."""
+FASTEST = 0.06
+"""Widths that they drift in a second of a time lapse."""
 WAVES = 16
 SLOPE = 0.012
 """Heights by which a ripple of usual strength moves the picture where the surface is one height below its horizon."""
@@ -59,6 +62,39 @@ class Clouds:
         return Step(np.full_like(u, -self._speed * np.float32(t)), np.zeros_like(v))
 
 
+class Turns:
+    """Two phases that take turns, each carrying the picture through `cycle` seconds; `blobs` (rows, columns) is how
+    often across the photograph another place is at another point of it."""
+
+    def __init__(self, cycle: float, blobs: tuple[int, int], seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        self._cycle = cycle
+        self._late = cv2.resize(
+            rng.random(blobs).astype(np.float32), (8 * blobs[1], 8 * blobs[0]), interpolation=cv2.INTER_CUBIC
+        )
+
+    def at(self, u: Plane, v: Plane, t: float, phase: int) -> tuple[Plane, Plane]:
+        """How far the phase has come at each place, -0.5…0.5 of its cycle, and the share of the first one, 0…1."""
+        h, w = self._late.shape
+        late = cv2.remap(self._late, u * np.float32(w - 1), v * np.float32(h - 1), cv2.INTER_LINEAR)
+        begun = np.float32(min(t / 0.8, 1.0))
+        gone = (np.float32(t / self._cycle + 0.5 * phase) + late) % 1
+        first = (gone if phase == 0 else gone + np.float32(0.5)) % 1
+        return (gone - np.float32(0.5)) * begun, 1 - np.abs(2 * first - 1)
+
+
+class Lapse:
+    """Clouds of a time lapse. `wind` 1 is a breeze, many times that is usual here."""
+
+    def __init__(self, wind: float, seed: int) -> None:
+        self._way = np.float32(2 * FARTHEST)
+        self._turns = Turns(2 * FARTHEST / min(DRIFT * wind, FASTEST), (3, 4), seed ^ 0xC10)
+
+    def step(self, u: Plane, v: Plane, t: float, phase: int) -> Step:
+        gone, turn = self._turns.at(u, v, t, phase)
+        return Step(-self._way * gone, np.zeros_like(v), turn=turn)
+
+
 class Ripples:
     """A surface whose `horizon` is a row of the photograph (0…1), `aspect` its width over its height, `length` how
     long its waves are (1 suits a lake), `strength` 1 those of a light breeze."""
@@ -93,8 +129,9 @@ class Ripples:
             angle = (
                 np.float32(kx) * aside + np.float32(kz) * away + np.float32((start + pace * t) % (2 * np.pi))
             )
-            slope += part * np.sin(angle)
-            lean += part * np.cos(angle) * np.float32(np.sign(kx))
+            along, up = cv2.polarToCart(part, angle)
+            slope += up
+            lean += along * np.float32(np.sign(kx))
         begun = np.float32(min(t / 0.8, 1.0)) ** 2
         reach = np.minimum(near, np.float32(0.7)) * np.float32(SLOPE * self._strength) * begun
         glint = slope * np.float32(0.45 * min(self._strength, 1.5)) * begun
@@ -103,16 +140,8 @@ class Ripples:
 
 class Fall:
     def __init__(self, seed: int) -> None:
-        rng = np.random.default_rng(seed ^ 0xFA7)
-        self._late = cv2.resize(
-            rng.random((24, 40)).astype(np.float32), (320, 192), interpolation=cv2.INTER_CUBIC
-        )
+        self._turns = Turns(CYCLE, (24, 40), seed ^ 0xFA7)
 
     def step(self, u: Plane, v: Plane, t: float, phase: int) -> Step:
-        h, w = self._late.shape
-        late = cv2.remap(self._late, u * np.float32(w - 1), v * np.float32(h - 1), cv2.INTER_LINEAR)
-        begun = np.float32(min(t / 0.8, 1.0))
-        p = (np.float32(t / CYCLE + 0.5 * phase) + late) % 1
-        down = (np.float32(0.5) - p) * np.float32(SPEED * CYCLE) * begun
-        first = (p if phase == 0 else p + np.float32(0.5)) % 1
-        return Step(np.zeros_like(u), down, turn=1 - np.abs(2 * first - 1))
+        gone, turn = self._turns.at(u, v, t, phase)
+        return Step(np.zeros_like(u), -np.float32(SPEED * CYCLE) * gone, turn=turn)

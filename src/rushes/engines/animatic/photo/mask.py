@@ -3,7 +3,8 @@
 Saliency (colours that the border does not have, sharpness, nearness to the middle) seeds GrabCut; its mask is then
 judged. Confidence is edge support × colour separation × solidity × explained surroundings × height, less holes and
 borders touched: a mask whose outline lies on real edges, whose inside differs from its outside, and which is one
-compact thing that stands. Below `SURE` the mask is not used at all. A wrong mask cuts a face in two, which is the one
+compact thing that stands. Somebody close by reaches the lower border: a head without its shoulders is no foreground,
+however well it is cut. Below `SURE` the mask is not used at all. A wrong mask cuts a face in two, which is the one
 ugly failure; none is only a gentler move.
 """
 
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rushes.engines.animatic.photo.evidence import largest_skin, ramp
 from rushes.engines.animatic.runtime import Bytes, Plane
 
 SURE = 0.8
@@ -52,8 +54,9 @@ def find_foreground(small: Bytes, sky: Plane) -> Foreground:
     mask = _largest(_grab(small, seeds))
     if not SMALLEST < mask.mean() < LARGEST:
         return nothing
-    rows = np.flatnonzero(mask.any(axis=1))
-    return Foreground(mask.astype(np.float32), confidence(mask, lab, backdrop), float(rows.max() + 1) / h)
+    foot = float(np.flatnonzero(mask.any(axis=1)).max() + 1) / h
+    severed = ramp(largest_skin(lab, sky > 0.5), 0.015, 0.03) * ramp(-foot, -0.97, -0.9)
+    return Foreground(mask.astype(np.float32), confidence(mask, lab, backdrop) * (1 - severed), foot)
 
 
 def _grab(small: Bytes, seeds: Bytes) -> Mask:

@@ -17,11 +17,14 @@ PUSH = 0.09
 DOLLY = 0.16
 TRUCK = 0.11
 TURN = 0.13
+HEADS = 0.2
+"""Heights of the photograph that heads are above its middle."""
 
 
-def shift_at(path: Path, t: float, strength: float, aspect: float) -> Shift:
+def shift_at(path: Path, t: float, strength: float, aspect: float, close: float = 0.0) -> Shift:
     """The warp of the path at time t of a photograph `aspect` as wide as high; `strength` 0…1 shrinks what depends on
-    depth where that is unsure."""
+    depth where that is unsure; `close` 0…1 says that somebody stands close by, so that a move into the picture keeps to
+    the height of heads."""
     u = ease(t / path.seconds)
     k = strength
     forward = min(max(path.total("forward"), -1.2), 1.2)
@@ -43,12 +46,14 @@ def shift_at(path: Path, t: float, strength: float, aspect: float) -> Shift:
     upright = (abs(tilt) + 0.65 * abs(lift) + 0.005 * shake) * aspect
     turned = 0.004 * path.total("shake") * min(t / 0.6, 1.0) * max(aspect, 1 / aspect)
     margin = 1 / (1 - 2 * max(across, upright, 0.0)) + turned
+    # A zoom out takes back what a move in enlarges everything by; what is left is the stretching of a dolly zoom.
+    inward = zoomed if forward > 0 and zoom < 1 else zoomed * (1 + PUSH * gone)
     return Shift(
         pan_x=pan + x,
-        pan_y=-tilt + y,
+        pan_y=-tilt + y - HEADS * close * (1 - 1 / inward) / aspect,
         x=side,
         y=lift,
-        zoom=zoomed * margin * (1 + PUSH * gone),
+        zoom=inward * margin,
         dolly=DOLLY * k * gone,
         roll=roll,
     )
