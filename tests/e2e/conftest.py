@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.served import Server, serve, write_cards
 from tests.engines.installed import install_colour_engine
+from tests.engines.kernels import kernels as kernels
 from tests.media.web import Web
 from tests.media.web import serve as serve_web
 
@@ -34,7 +35,7 @@ def web() -> Iterator[Web]:
 
 
 @pytest.fixture(scope="session")
-def small(tmp_path_factory: pytest.TempPathFactory, web: Web) -> Iterator[Server]:
+def small(tmp_path_factory: pytest.TempPathFactory, web: Web, kernels: None) -> Iterator[Server]:
     """A server whose clips are real, and small enough to be made in a moment."""
     home = tmp_path_factory.mktemp("small")
     cards = write_cards(home / "cards", "animatic", height=144, fps=4, quality=0.25)

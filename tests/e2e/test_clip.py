@@ -33,7 +33,7 @@ def boxes(video: bytes) -> list[bytes]:
     return found
 
 
-def test_a_full_clip_is_what_it_says(data: Path) -> None:
+def test_a_full_clip_is_what_it_says(data: Path, kernels: None) -> None:
     with serve(data) as server:
         record = server.ended(server.submit(ASK), within=180)
         assert record["status"] == "success", record

@@ -16,6 +16,7 @@ from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.base import FrameClip, Picture
+from tests.engines.kernels import kernels as kernels
 
 Image = npt.NDArray[np.uint8]
 
@@ -45,6 +46,11 @@ class Recorder:
 
     def preview(self, picture: Picture) -> None:
         self.previews.append(picture)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled(kernels: None) -> None:
+    """Most tests of this folder draw."""
 
 
 @pytest.fixture(scope="session")
