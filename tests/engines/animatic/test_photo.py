@@ -145,6 +145,9 @@ def test_moves_stay_inside_the_photograph(name: str) -> None:
 def test_a_clip_begins_or_ends_as_the_whole_photograph(name: str) -> None:
     path = Path(Pose(0, 0, 0), (Move.named(name, table("camera")[name]),), 5.0, 1.0, 3.0, 1)
     ends = [shift_at(path, t, 1.0, 1.5) for t in (0.0, 5.0)]
+    if path.total("cant"):
+        assert abs(ends[0].roll) > 0.1
+        return
     # What is far is all there at one end, and but for a dolly zoom what is near as well.
     assert min(shift.zoom for shift in ends) == pytest.approx(1)
     if name != "dolly zoom":

@@ -2,7 +2,7 @@
 space.
 
 The clip begins as the whole photograph. A move that would show what lies beyond its edge enlarges it by just as much
-as it has gone so far; only moves that end on the whole (out of it, zooming out) begin inside.
+as it has gone so far; only moves that end on the whole (out of it, zooming out) begin inside, and a tipped one stays there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ PUSH = 0.09
 DOLLY = 0.16
 TRUCK = 0.11
 TURN = 0.13
+LEAN = 0.21
+"""Radians by which a photograph is tipped at most: its corners cost a third of it."""
 HEADS = 0.2
 """Heights of the photograph that heads are above its middle."""
 
@@ -40,12 +42,15 @@ def shift_at(path: Path, t: float, strength: float, aspect: float, close: float 
     shake = (path.total("shake") + 0.35 * path.total("sway")) * min(t / 0.6, 1.0)
     x = 0.0035 * shake * (math.sin(t * 2.1) + 0.7 * math.sin(t * 5.3 + 1))
     y = 0.003 * shake * (math.sin(t * 2.7 + 2) + 0.6 * math.sin(t * 6.1))
+    lean = path.total("cant") + min(max(path.total("roll"), -LEAN), LEAN) * u
+    lean = min(max(lean, -LEAN), LEAN)
     roll = 0.004 * path.total("shake") * min(t / 0.6, 1.0) * math.sin(t * 1.7)
     # What has been gone sideways and up is covered; unrest is covered for as far as it may go, or it would pump.
     across = abs(pan) + 0.65 * abs(side) + 0.006 * shake
     upright = (abs(tilt) + 0.65 * abs(lift) + 0.005 * shake) * aspect
     turned = 0.004 * path.total("shake") * min(t / 0.6, 1.0) * max(aspect, 1 / aspect)
-    margin = 1 / (1 - 2 * max(across, upright, 0.0)) + turned
+    upended = math.cos(lean) + abs(math.sin(lean)) * max(aspect, 1 / aspect)
+    margin = upended / (1 - 2 * max(across, upright, 0.0)) + turned
     # A zoom out takes back what a move in enlarges everything by; what is left is the stretching of a dolly zoom.
     inward = zoomed if forward > 0 and zoom < 1 else zoomed * (1 + PUSH * gone)
     return Shift(
@@ -55,5 +60,5 @@ def shift_at(path: Path, t: float, strength: float, aspect: float, close: float 
         y=lift,
         zoom=inward * margin,
         dolly=DOLLY * k * gone,
-        roll=roll,
+        roll=roll - lean,
     )
