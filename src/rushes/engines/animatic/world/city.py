@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel
@@ -21,6 +20,7 @@ from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.faces import PLAIN, Faces, draw_faces, measures
 from rushes.engines.animatic.world.mathx import clamp, decay, hash01, smooth, tap
 from rushes.engines.animatic.world.sky import FAR, cloud_tile
+from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 CELL = 24.0
@@ -36,17 +36,21 @@ STONE = ("#8f5a45", "#b3a184", "#8d8a86", "#c4b7a0", "#6f5f58", "#a8794f", "#4a5
 
 @kernel
 def _walls(
-    upright: Plane, base: Plane, heights: Plane, stone: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
+    light: Plane, base: Plane, heights: Plane, stone: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:
-    """Façades into `upright` (W, H, 4); `base` (W) becomes the row where the first wall of a column stands. `stone` the
+    """Façades into `light` (H, W, 4); `base` (W) becomes the row where the first wall of a column stands. `stone` the
     colours of walls, glass last; `lamp` sun direction, sunlight, ambient, sky, fog, night 0…1, seed, neon 0…1, snow 0…1."""
-    columns, rows, _ = upright.shape
+    rows, columns, _ = light.shape
+    strip = np.empty((STRIP, rows, 4), np.float32)
     focal = view[FOCAL]
     horizon = view[HORIZON_ROW]
     size = heights.shape[0]
     night, seed, neon, snow = lamp[13], i4(lamp[14]), lamp[15], lamp[16]
     cell = f4(CELL)
     for i in range(columns):
+        if i % STRIP == 0:
+            lift(light, i, strip)
+        upright = strip[i % STRIP]
         px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) / focal
         rx = px * view[COS] + view[SIN]
         rz = view[COS] - px * view[SIN]
@@ -223,9 +227,9 @@ def _walls(
                                         value += k * tint
                                 value = value * clear + haze[i, c] * (f4(1) - clear)
                                 share = f4(1) if j >= first else clamp(f4(first) - top, f4(0), f4(1))
-                                upright[i, j, c] += (value - upright[i, j, c]) * share
+                                upright[j, c] += (value - upright[j, c]) * share
                             if j >= first:
-                                upright[i, j, 3] = enter
+                                upright[j, 3] = enter
                         free = min(free, top)
                         if free <= f4(0):
                             break
@@ -235,6 +239,8 @@ def _walls(
             else:
                 tz += step_z
                 iz += sz
+        if i % STRIP == STRIP - 1 or i == columns - 1:
+            lay(strip, i - i % STRIP, light)
 
 
 @kernel
@@ -392,9 +398,7 @@ class City:
         view = pose.packed(canvas.width, canvas.height)
         # Where the walls of each column stand on the ground.
         base = np.zeros(canvas.width, np.float32)
-        upright = cv2.transpose(canvas.light)
-        _walls(upright, base, self._heights, self._stone, haze, view, self._walls, f4(t))
-        cv2.transpose(upright, dst=canvas.light)
+        _walls(canvas.light, base, self._heights, self._stone, haze, view, self._walls, f4(t))
         if self._ground:
             mirror = canvas.light.copy() if self._street[8] > 0 else canvas.light
             _street(canvas.light, mirror, base, self._grain, haze, view, self._street, f4(t))

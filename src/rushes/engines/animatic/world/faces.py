@@ -57,6 +57,8 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
     distance are per column, per row and at 0 (9), kind, lit colour (3), name, which way round it goes (±1), its least and greatest distance, how
     much of it is seen (0…1: less than a pixel thick, it is thin paint and not a row of dashes)."""
     rows, columns, _ = light.shape
+    cover = np.empty(columns, np.float32)
+    far = np.empty(columns, np.float32)
     for q in range(items.shape[0]):
         x0 = min(min(items[q, 0], items[q, 1]), min(items[q, 2], items[q, 3]))
         x1 = max(max(items[q, 0], items[q, 1]), max(items[q, 2], items[q, 3]))
@@ -69,6 +71,8 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
         i0 = max(i4(0), i4(np.floor(x0)) - 1)
         i1 = min(i4(columns), i4(np.ceil(x1)) + 1)
         kind, name, seen = items[q, 17], i4(items[q, 21]), items[q, 25]
+        red, green, blue = items[q, 18], items[q, 19], items[q, 20]
+        nearest, farthest = items[q, 23], items[q, 24]
         turn = items[q, 22]
         # How far inside an edge grows by `right` with each column and by `down` with each row.
         right = np.empty(4, np.float32)
@@ -97,19 +101,37 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
                     end_column = min(end_column, items[q, at[k]] - reach / right[k] + f4(1))
                 elif reach <= f4(0):
                     end_column = f4(0)
-            for i in range(i4(left), i4(end_column)):
-                x = f4(i) + f4(0.5)
-                cover = f4(1)
-                for k in range(edges):
-                    inside = right[k] * (x - items[q, at[k]]) + down[k] * (y - items[q, 4 + at[k]])
-                    cover = min(cover, inside + f4(1))
-                if cover <= f4(0):
-                    continue
-                d = f4(1) / max(items[q, 8] * x + items[q, 9] * y + items[q, 10], f4(1e-6))
+            first, wide = i4(left), i4(end_column) - i4(left)
+            if wide <= 0:
+                continue
+            row, air = light[j, first : first + wide], haze[first : first + wide]
+            start = f4(first) + f4(0.5)
+            nearness, step = items[q, 8] * start + items[q, 9] * y + items[q, 10], items[q, 8]
+            for i in range(wide):
+                cover[i] = f4(1)
                 # Half a pixel outside of a face seen edge-on its plane is anywhere.
-                d = clamp(d, items[q, 23], items[q, 24])
-                if d > light[j, i, 3] + f4(0.05):
+                far[i] = min(max(f4(1) / max(nearness + step * f4(i), f4(1e-6)), nearest), farthest)
+            for k in range(edges):
+                inside = right[k] * (start - items[q, at[k]]) + down[k] * (y - items[q, 4 + at[k]]) + f4(1)
+                step = right[k]
+                for i in range(wide):
+                    cover[i] = max(min(cover[i], inside + step * f4(i)), f4(0))
+            if kind == f4(PLAIN):
+                for i in range(wide):
+                    d = far[i]
+                    share = f4(0) if d > row[i, 3] + f4(0.05) else cover[i] * seen
+                    clear = decay(d * fog)
+                    lost = f4(1) - clear
+                    row[i, 0] += (red * clear + air[i, 0] * lost - row[i, 0]) * share
+                    row[i, 1] += (green * clear + air[i, 1] * lost - row[i, 1]) * share
+                    row[i, 2] += (blue * clear + air[i, 2] * lost - row[i, 2]) * share
+                    row[i, 3] = min(d, row[i, 3]) if share > f4(0.6) else row[i, 3]
+                continue
+            for i in range(wide):
+                d = far[i]
+                if cover[i] <= f4(0) or d > row[i, 3] + f4(0.05):
                     continue
+                x = start + f4(i)
                 u = (items[q, 11] * x + items[q, 12] * y + items[q, 13]) * d
                 v = (items[q, 14] * x + items[q, 15] * y + items[q, 16]) * d
                 tone = f4(1)
@@ -134,20 +156,24 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
                     lit = f4(1) if hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 7) < f4(0.62) else f4(0.06)
                     lit *= night * (f4(0.7) + f4(0.5) * hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 8))
                 elif kind == f4(1):
-                    row = v * f4(2.6)
-                    tile = row - np.floor(row)
-                    far = clamp(f4(1.4) - d * f4(0.014), f4(0), f4(1))
-                    tone = f4(1) - (f4(0.4) * (f4(1) - tile) - f4(0.15)) * far
-                    tone *= f4(0.9) + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(row)), 3) * far
+                    course = v * f4(2.6)
+                    tile = course - np.floor(course)
+                    near = clamp(f4(1.4) - d * f4(0.014), f4(0), f4(1))
+                    tone = f4(1) - (f4(0.4) * (f4(1) - tile) - f4(0.15)) * near
+                    tone *= (
+                        f4(0.9) + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(course)), 3) * near
+                    )
                 clear = decay(d * fog)
+                share = cover[i] * seen
                 for c in range(3):
-                    value = items[q, 18 + c] * tone
+                    paint = red if c == 0 else green if c == 1 else blue
                     warm = f4(1.25) if c == 0 else f4(0.72) if c == 1 else f4(0.26)
-                    value += (items[q, 18 + c] * f4(0.16) + lit * warm - value) * pane
-                    value = value * clear + haze[i, c] * (f4(1) - clear)
-                    light[j, i, c] += (value - light[j, i, c]) * min(cover, f4(1)) * seen
-                if cover * seen > f4(0.6):
-                    light[j, i, 3] = min(d, light[j, i, 3])
+                    value = paint * tone
+                    value += (paint * f4(0.16) + lit * warm - value) * pane
+                    value = value * clear + air[i, c] * (f4(1) - clear)
+                    row[i, c] += (value - row[i, c]) * share
+                if share > f4(0.6):
+                    row[i, 3] = min(d, row[i, 3])
 
 
 def draw_faces(
