@@ -166,3 +166,12 @@ def test_dusk_is_blue_above_and_warm_below_but_not_magenta(first: First, place: 
     red, green, blue = mean(image[:12])
     assert blue > 1.15 * red
     assert green > 0.385 * (red + blue)
+
+
+def test_open_ground_is_evenly_lit(first: First) -> None:
+    """No stains on a field in the sun, as under a canopy; no glowing tufts on hills when it is low."""
+    field = still(first, "fields by day", seed=1)[50:].mean(axis=2)
+    blocks = field[:40, :160].reshape(4, 10, 16, 10).mean(axis=(1, 3))
+    assert (blocks / blocks.mean(axis=1, keepdims=True)).std() < 0.075
+    hills = still(first, "hills at sunset", seed=1)[50:].mean(axis=2)
+    assert np.percentile(hills, 99) < 1.95 * hills.mean()

@@ -213,6 +213,7 @@ class Plants:
     ) -> None:
         self._air = light
         self._wind = wind
+        self._canopy = any(kind.sprite == "foliage" for kind in kinds)
         rng = np.random.default_rng(seed ^ 0x91A7)
         names = tuple(dict.fromkeys(kind.sprite for kind in kinds))
         sprites = atlas(names)
@@ -261,10 +262,12 @@ class Plants:
             (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + 0.16 * rng.uniform(-1, 1, (n, 3)))
         )
         sun, ambient = np.asarray(self._air.sunlight), np.asarray(self._air.ambient)
-        # Sunlight comes in patches, and through leaves from behind; a tree is too large for one.
-        least = 0.35 if kind.height < 3 else 0.8
+        # Sunlight comes through leaves from behind, and under a canopy in patches; a tree is too large for one.
+        least = 0.35 if self._canopy and kind.height < 3 else 0.8
         patch = least + (1 - least) * (np.sin(x * 0.9 / kind.height) * np.sin(z * 0.7 / kind.height) > -0.1)
-        strength = (0.35 + 0.35 * self._air.sun[1] + 0.3 * max(self._air.sun[2], 0)) * patch
+        # In the open what is low is lit like the ground that it stands on, or it would glow when the sun is low.
+        base, above, behind = (0.15, 0.6, 0.12) if kind.height < 3 and not self._canopy else (0.35, 0.35, 0.3)
+        strength = (base + above * self._air.sun[1] + behind * max(self._air.sun[2], 0)) * patch
         lit = tone * (strength[:, None] * sun + 0.85 * ambient)
         variant = number * VARIANTS + rng.integers(VARIANTS, size=n)
         rows = np.column_stack(
