@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import scipy.signal
+import scipy.fft
 
 from rushes.engines.base import SAMPLE_RATE, Samples
 
@@ -28,8 +28,11 @@ def noise(n: int, rng: Random, colour: float = 0.0) -> Samples:
 
 
 def band(wave: Samples, low: float, high: float, order: int = 2) -> Samples:
-    filters = scipy.signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
-    out: Samples = np.asarray(scipy.signal.sosfilt(filters, wave), np.float32)
+    # Slow to import, and only a clip with sound needs it.
+    from scipy import signal
+
+    filters = signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
+    out: Samples = np.asarray(signal.sosfilt(filters, wave), np.float32)
     return out
 
 
@@ -160,12 +163,14 @@ VOICES: dict[str, Callable[[int, Random], Samples]] = {
 
 
 def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:
+    from scipy import signal
+
     n = int(SAMPLE_RATE * seconds)
     tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(
         -np.arange(n) / SAMPLE_RATE * 6.9 / seconds
     )
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    echo = scipy.signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]
+    echo = signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]
     return np.asarray(wave * (1 - wet) + wet * echo, np.float32)
 
 
