@@ -132,3 +132,22 @@ def test_bytes_do_not_depend_on_the_number_of_threads(engine: AnimaticEngine) ->
     one, many = (list(ahead(made.frame, 9, threads)) for threads in (1, 4))
     assert all((a == b).all() for a, b in zip(one, many, strict=True))
     assert (one[0] != one[8]).any()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "place", "elsewhere"),
+    [
+        ("a beach with a village behind", "village", ["beach"]),
+        ("a lake below mountains, and a city", "lake", ["city"]),
+        ("a river through a forest", "river", []),
+        ("a city skyline over the sea", "skyline", []),
+    ],
+)
+def test_a_picture_is_of_one_place_and_says_so(
+    engine: AnimaticEngine, prompt: str, place: str, elsewhere: list[str]
+) -> None:
+    report = render(engine, Shot(prompt=prompt)).report
+    assert report.details["place"] == place
+    assert report.details["not_drawn"] == elsewhere
+    assert set(elsewhere) <= set(report.understood)
+    assert any("cannot draw it yet" in warning for warning in report.warnings) == bool(elsewhere)

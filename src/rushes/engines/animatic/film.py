@@ -67,14 +67,21 @@ def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Rep
     """The honest account: what was understood, what of it cannot be drawn, and what was not understood."""
     if not brief.understood:
         warnings = ("Nothing in the prompt was understood; the scene is the engine's own choice.", *warnings)
-    if brief.undrawn:
-        warnings = (*warnings, f"Understood, but this engine cannot draw it yet: {', '.join(brief.undrawn)}.")
+    undrawn = tuple(dict.fromkeys((*brief.undrawn, *elsewhere(scene, brief))))
+    if undrawn:
+        warnings = (*warnings, f"Understood, but this engine cannot draw it yet: {', '.join(undrawn)}.")
     return Report(
         understood=brief.understood,
         ignored=brief.ignored,
         warnings=warnings,
-        details={**scene.details, "not_drawn": list(brief.undrawn)},
+        details={**scene.details, "not_drawn": list(undrawn)},
     )
+
+
+def elsewhere(scene: Scene, brief: Brief) -> tuple[str, ...]:
+    """Words for places that are not seen where the scene is: a picture is of one place."""
+    here = {f"place:{name}" for name in (scene.place, *scene.ground.get("shows", ()))}
+    return tuple(said for said, kind in brief.readings if kind.startswith("place:") and kind not in here)
 
 
 class SceneFilm:
