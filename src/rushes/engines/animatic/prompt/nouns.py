@@ -1,4 +1,4 @@
-"""The long tail of nouns: WordNet's, sorted to archetypes, and emoji names from the world's languages.
+"""The long tail of nouns: WordNet's, sorted to archetypes, and what emoji show.
 
 The tables are built by `tools/vocabulary.py`; which archetype is drawn by what stands in `data/archetypes.toml`.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rushes.engines.animatic.prompt.words import STOP, plain_forms, spoken, word_set, words
+from rushes.engines.animatic.prompt.words import STOP, plain_forms, word_set, words
 from rushes.engines.animatic.tables import FOLDER
 
 BEFORE_NOUN = word_set(
@@ -39,7 +39,7 @@ MANY = word_set("people men women children police mice geese sheep fish deer cat
 class Vocabulary:
     """`archetype` of each noun; `common` ones are met in ordinary texts. `verbs` are more often verbs, `both` often enough,
     `adverbs` more often adjectives or adverbs, `either` are adjectives as well; `adjectives` and `other` words name nothing to draw.
-    `english` gives a noun for a name in another language or an emoji; `longest` is the longest such name."""
+    `emoji` gives a noun for an emoji."""
 
     archetype: dict[str, str]
     common: frozenset[str]
@@ -49,8 +49,7 @@ class Vocabulary:
     either: frozenset[str]
     adjectives: frozenset[str]
     other: frozenset[str]
-    english: dict[str, str]
-    longest: int
+    emoji: dict[str, str]
 
 
 @cache
@@ -70,18 +69,10 @@ def vocabulary() -> Vocabulary:
                     marked[mark].add(plain)
                 if frequent:
                     common.add(plain)
-    foreign: dict[str, Any] = json.loads((FOLDER / "names.json").read_text(encoding="utf-8"))
-    english = {
-        " ".join(words(name)): noun
-        for noun, names in foreign["names"].items()
-        for name in names.split("|")
-        if name[0].isalnum()
-    }
-    english |= foreign["emoji"]
-    longest = max((len(name) for name in english if not name.isascii()), default=1)
+    emoji: dict[str, str] = json.loads((FOLDER / "emoji.json").read_text(encoding="utf-8"))
     return Vocabulary(
         archetype, frozenset(common), frozenset(marked["~"]), frozenset(marked["+"]), frozenset(marked["="]), frozenset(marked["^"]),
-        frozenset(table["adjectives"].split()), frozenset(table["other"].split()), english, longest,
+        frozenset(table["adjectives"].split()), frozenset(table["other"].split()), emoji,
     )  # fmt: skip
 
 
@@ -205,59 +196,6 @@ def is_known(word: str) -> bool:
     """True for words of the English dictionary as they stand."""
     known = vocabulary()
     return word in known.archetype or word in known.other or word in known.adjectives
-
-
-def translated(text: str, phrases: Container[str]) -> list[tuple[str, str]]:
-    """The words of a text, each with how the text says it: names in other languages and emoji become English nouns, which
-    may be several words; words with a slip of the pen the word that is meant; the rest stays as it is. `phrases` are
-    words that are known besides the dictionary.
-
-    Scripts without spaces come as one run: the longest names in it are found from left to right.
-    """
-    known = vocabulary()
-    pairs = spoken(text)
-    english = [
-        token in STOP or token in phrases or any(map(is_known, plain_forms(token))) or not token[0].isalpha()
-        for token, _ in pairs
-    ]
-    # A word that is strange among English ones is misspelt, one among strangers is of their language.
-    at_home = 2 * sum(english) >= len(pairs)
-    out: list[tuple[str, str]] = []
-    at = 0
-    while at < len(pairs):
-        token, said = pairs[at]
-        two = " ".join(word for word, _ in pairs[at : at + 2])
-        if not all(english[at : at + 2]) and at + 1 < len(pairs) and two in known.english:
-            out += [(word, two) for word in words(known.english[two])]
-            at += 2
-            continue
-        at += 1
-        if token in known.english and not (english[at - 1] and token[0].isalnum()):
-            out += [(word, said) for word in words(known.english[token])]
-        elif english[at - 1]:
-            out.append((token, said))
-        elif not token.isascii() and len(token) > 1:
-            out += _run(token, known)
-        else:
-            out.append((mended(token, phrases) if at_home else token, said))
-    return out
-
-
-def _run(token: str, known: Vocabulary) -> list[tuple[str, str]]:
-    """The names inside a run of letters without spaces, or the token itself if there are none."""
-    found: list[tuple[str, str]] = []
-    at = 0
-    spaced = any("a" <= c <= "z" or "\u0370" <= c <= "\u06ff" for c in token)
-    while at < len(token) and not spaced:
-        for length in range(min(known.longest, len(token) - at), 0, -1):
-            name = token[at : at + length]
-            if name in known.english:
-                found += [(word, name) for word in words(known.english[name])]
-                at += length
-                break
-        else:
-            at += 1
-    return found or [(token, token)]
 
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from rushes.engines.animatic.prompt.brief import Brief, Wish
+from rushes.engines.animatic.prompt.languages import translated
 from rushes.engines.animatic.prompt.nouns import (
     AFTER_PLACE,
     BEFORE_NOUN,
@@ -21,7 +22,6 @@ from rushes.engines.animatic.prompt.nouns import (
     is_done,
     is_nothing_to_draw,
     noun_at,
-    translated,
 )
 from rushes.engines.animatic.prompt.words import NEGATING, NEGATIONS, STOP, plain_forms, word_set, words
 from rushes.engines.animatic.tables import table
@@ -76,6 +76,12 @@ def _phrase_words() -> frozenset[str]:
     """Every word that the camera grammar or the lexicon has."""
     said = {word for phrase in (*_phrases(), *_moves()) for word in phrase}
     return frozenset(said | _words("plain") | _words("cooked") | COUNTS.keys())
+
+
+@cache
+def _idioms() -> frozenset[Phrase]:
+    """Every phrase of the camera grammar or the lexicon that has more than one word."""
+    return frozenset(phrase for phrase in (*_phrases(), *_moves()) if len(phrase) > 1)
 
 
 @cache
@@ -169,7 +175,7 @@ class _Reading:
 
 def parse(prompt: str) -> Brief:
     """The brief of a prompt in any script and of any length; never raises."""
-    pairs = translated(prompt, _phrase_words())
+    pairs = translated(prompt, _phrase_words(), _idioms())
     tokens = [token for token, _ in pairs]
     reading = _Reading()
     at = 0
@@ -206,7 +212,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
     before, reading.before = reading.before, ""
 
     def said(length: int) -> str:
-        return " ".join(dict.fromkeys(sayings[at : at + length]))
+        return " ".join(dict.fromkeys(filter(None, sayings[at : at + length])))
 
     if token in NEGATIONS or tuple(tokens[at : at + 2]) in NEGATING:
         reading.negated = True
