@@ -28,8 +28,9 @@ TWO = {"context_parallel": 2}
 
 
 def followers(parent: int) -> list[psutil.Process]:
-    children = psutil.Process(parent).children()
-    return [child for child in children if "rushes.engines.diffusers.rank" in child.cmdline()]
+    """The ranks among the children of `parent` that live; what other tests left, ended and not waited for, is none."""
+    alive = [c for c in psutil.Process(parent).children() if c.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in alive if "rushes.engines.diffusers.rank" in child.cmdline()]
 
 
 @pytest.fixture
