@@ -257,3 +257,22 @@ def test_a_prompt_without_a_place_is_set_outdoors(seed: int) -> None:
 def test_one_may_ask_for_the_deep() -> None:
     scene, _ = compose(Shot(prompt="underwater in the deep sea", seed=1), 320, 180)
     assert scene.place == "underwater"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "move"),
+    [
+        ("a boat on a lake, slow orbit, cinematic", "orbit"),
+        ("a lake, slow pan left", "pan left"),
+        ("a slow panning shot to the left over a city", "pan left"),
+        ("a pan from left to right", "pan right"),
+        ("a tracking shot from right to left", "truck left"),
+        ("the camera tilts slowly down", "tilt down"),
+        ("the camera moves slowly to the left", "truck left"),
+        ("the camera moves slowly forward through a forest", "dolly in"),
+        ("the camera zooms slowly out", "zoom out"),
+        ("quick zoom on a face", "zoom in"),
+    ],
+)
+def test_a_move_goes_where_the_words_behind_it_say(prompt: str, move: str) -> None:
+    assert parse(prompt).moves == (move,)

@@ -50,6 +50,9 @@ FILMED = word_set("camera photo photograph picture film movie image video frame 
 """Words for the picture itself, unless somebody has one: "a man with a camera"."""
 OWN = word_set("a an his her their my its old vintage digital")
 PACES = word_set("slow quick fast smooth gentle steady sweeping dramatic long subtle rapid")
+TOWARDS = word_set("to the towards toward")
+MANNERS = word_set("slowly smoothly steadily gradually")
+"""How something moves: not drawn, and in the middle of phrases ("the camera moves slowly forward")."""
 GOES = word_set("across over along left right up down around through toward towards out back shot view")
 MOST_IGNORED = 40
 
@@ -175,7 +178,7 @@ class _Reading:
 
 def parse(prompt: str) -> Brief:
     """The brief of a prompt in any script and of any length; never raises."""
-    pairs = translated(prompt, _phrase_words(), _idioms())
+    pairs = [pair for pair in translated(prompt, _phrase_words(), _idioms()) if pair[0] not in MANNERS]
     tokens = [token for token, _ in pairs]
     reading = _Reading()
     at = 0
@@ -230,9 +233,12 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
     long_noun, archetype = noun_at(tokens, at, before)
     thing = length < long_noun or (length == 1 and long_noun and _is_thing(tokens, at, before))
     if length and not thing:
+        phrase = tuple(tokens[at : at + length])
+        further, name = _directed(tokens, at + length, name)
+        length += further
         reading.move(name, said(length))
         # "Bullet time" is a move and a pace.
-        kind, _, name = _phrases().get(tuple(tokens[at : at + length]), "").partition(":")
+        kind, _, name = _phrases().get(phrase, "").partition(":")
         if kind:
             reading.meaning(kind, name, said(length))
         return length
@@ -299,6 +305,18 @@ def _is_thing(tokens: list[str], at: int, before: str) -> bool:
     """True when a single word of the camera grammar names a thing: "a crane", "frying pan", "drones"; but "slow pan"
     and "a pan across"."""
     last, following = tokens[at - 1] if at else ",", tokens[at + 1 : at + 2]
-    if following and following[0] in GOES:
+    if last in PACES or (following and following[0] in GOES):
         return False
-    return last in BEFORE_NOUN or bool(before) or (is_adjective(last) and last not in PACES)
+    return last in BEFORE_NOUN or bool(before) or is_adjective(last)
+
+
+def _directed(tokens: list[str], at: int, name: str) -> tuple[int, str]:
+    """Where a move goes may stand behind it: "a slow pan to the left", "tracking shot from right to left". How many tokens
+    from `at` on say so, and the move."""
+    end = at
+    if tokens[at : at + 1] == ["from"] and tokens[at + 2 : at + 3] == ["to"]:
+        end = at + 2
+    while end < len(tokens) and end < at + 4 and tokens[end] in TOWARDS:
+        end += 1
+    other = " ".join((name.rpartition(" ")[0], *tokens[end : end + 1]))
+    return (end + 1 - at, other) if other in table("camera") else (0, name)
