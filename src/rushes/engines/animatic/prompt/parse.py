@@ -53,7 +53,7 @@ PACES = word_set("slow quick fast smooth gentle steady sweeping dramatic long su
 TOWARDS = word_set("to the towards toward")
 MANNERS = word_set("slowly smoothly steadily gradually")
 """How something moves: not drawn, and in the middle of phrases ("the camera moves slowly forward")."""
-GOES = word_set("across over along left right up down around through toward towards out back shot view")
+GOES = word_set("from across over along left right up down around through toward towards out back shot view")
 MOST_IGNORED = 40
 
 
