@@ -276,3 +276,16 @@ def test_one_may_ask_for_the_deep() -> None:
 )
 def test_a_move_goes_where_the_words_behind_it_say(prompt: str, move: str) -> None:
     assert parse(prompt).moves == (move,)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "weathers"),
+    [
+        ("the sea, sunset, clear", ("clear",)),
+        ("a clear, cold night over the hills", ("clear",)),
+        ("clear water in a lake", ()),
+        ("a clear glass bottle", ()),
+    ],
+)
+def test_clear_is_a_weather_where_it_speaks_of_no_thing(prompt: str, weathers: tuple[str, ...]) -> None:
+    assert parse(prompt).weathers == weathers

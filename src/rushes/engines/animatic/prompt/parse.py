@@ -258,6 +258,10 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         elif kind == "place":
             reading.before = "location"
         return length
+    if token in table("lexicon")["alone"] and _is_alone(tokens, at):
+        kind, _, name = table("lexicon")["alone"][token].partition(":")
+        reading.meaning(kind, name, said(1))
+        return 1
     of = tokens[at + 1 : at + 2] == ["of"]
     if token == "can" and (of or tokens[at - 1 : at] in (["a"], ["the"])):
         reading.noun("tableware", said(1))
@@ -298,6 +302,13 @@ def _stands(tokens: list[str], at: int) -> bool:
         not noun_at(tokens, at)[0]
         and not _longest(tokens, at, _phrases())[0]
         and not is_adjective(tokens[at])
+    )
+
+
+def _is_alone(tokens: list[str], at: int) -> bool:
+    """True when the word at `at` says nothing of a thing before or behind it."""
+    return _stands(tokens, at + 1) and (
+        at == 0 or not tokens[at - 1][0].isalnum() or tokens[at - 1] in ("and", "a")
     )
 
 
