@@ -105,6 +105,8 @@ MADE = frozenset(
 )
 VAGUE = frozenset({"material", "thing", "event", "location", "body", "plant", "clothing"})
 """Archetypes that a nearer one beats where WordNet counted none of the senses."""
+ABSTRACT = ("event", "thing", "location")
+"""Archetypes that a keyword of an emoji does not stand for."""
 BY_FILE = {
     "04": "event",
     "05": "quadruped",
@@ -212,7 +214,7 @@ def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[No
 
 
 def names(
-    folder: Path, net: WordNet, known: set[str], lexicon: set[str]
+    folder: Path, net: WordNet, known: set[str], lexicon: set[str], abstract: set[str]
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """The English noun of each emoji, and for each language {English noun: "word|word …"}.
 
@@ -233,10 +235,12 @@ def names(
         return name in lexicon or name.replace(" ", "_") in known
 
     def a_thing(name: str) -> bool:
-        # "Old", "cold", "sleep": keywords are adjectives and verbs too.
+        # "Old", "cold", "sleep": keywords are adjectives and verbs too, and "extinction" stands where others say "large".
         counts = net.counts.get(name, {})
-        return not name.endswith("ing") and counts.get("noun", 0) >= max(
-            counts.get("adj", 0), counts.get("verb", 0)
+        return (
+            name not in abstract
+            and not name.endswith("ing")
+            and counts.get("noun", 0) >= max(counts.get("adj", 0), counts.get("verb", 0))
         )
 
     meaning: dict[str, str] = {}
@@ -250,7 +254,7 @@ def names(
         if title.endswith("ing") and " " in title:
             # A woman walking is a woman.
             heads = title.split()[:1]
-        for candidate in (title, title.partition(" with ")[0], *heads):
+        for candidate in (title, re.split(" with | without ", title)[0], *heads):
             if title.count(" ") < 3 and drawable(candidate):
                 meaning[sign] = candidate
                 break
@@ -335,7 +339,10 @@ def main() -> None:
         for phrase in words
     }
     known = {word.lstrip(MARKS) for both in found.values() for words in both for word in words}
-    meaning, tables = names(folder / "cldr-annotations-full/package/annotations", net, known, phrases)
+    abstract = {word.lstrip(MARKS) for name in ABSTRACT for words in found[name] for word in words} - phrases
+    meaning, tables = names(
+        folder / "cldr-annotations-full/package/annotations", net, known, phrases, abstract
+    )
     for name, table in (("nouns", nouns_table), ("emoji", meaning), ("names", tables)):
         path = DATA / f"{name}.json"
         path.write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")

@@ -50,6 +50,12 @@ cs: Pes v lese za deště = quadruped forest rain
 el: Μια βάρκα στη θάλασσα στο ηλιοβασίλεμα = boat sea sunset
 ro: O barcă pe mare la apus de soare = boat sea sunset
 hu: Kutya a tengerparton esőben = quadruped beach rain
+de: Ein altes Schloss auf einem Hügel, Herbstwald = building city hills forest
+es: montañas nevadas = mountains snow
+fr: le chat noir, une tasse = quadruped tableware
+es: Un hombre camina y cruza la plaza = person
+zh: 一个女孩打着红伞走在雨中的街道上 = person device rain city
+tr: Fırtınada deniz feneri, büyük dalgalar = storm coast sea
 sr: Brod na moru u zalazak sunca = boat sunset
 """
 MAIN = word_set(

@@ -28,9 +28,12 @@ Pair = tuple[str, str]
 SMALL = word_set("the and or with without no in on at over under of through that two three many")
 """Keys of `languages.toml` whose words hold a sentence together: they tell a language better than nouns do."""
 ENGLISH = STOP | NEGATIONS
+BORROWED = word_set("le la les de des du del der das den dem el los las il lo un una und mit et con")
+"""Words that an English dictionary has, but that nobody says in English."""
 UNSPACED = frozenset({"HAN", "THAI", "LAO", "KHMER", "MYANMAR"})
 COGNATE = 6
-"""From this length on an English word in another language is taken for the same word: *restaurant*, but not *coin*."""
+"""From this length on an English word in another language is taken for the same word: *restaurant*, but not *coin*. A letter
+less will do for words of our own tables: *yacht*."""
 SHORTEST = {"LATIN": 3, "HANGUL": 1}
 """How many letters at least are left when an ending is taken off, for each script; two in others."""
 SAMPLE = 60
@@ -146,8 +149,8 @@ def _compound(word: str, its: Language) -> list[str]:
     return []
 
 
-def _parts(run: str, its: Language) -> Iterator[str]:
-    """A run of letters without spaces, cut into its longest known words and what lies between."""
+def _parts(run: str, its: Language) -> Iterator[tuple[str, bool]]:
+    """A run of letters without spaces, cut into its longest known words and what lies between; which are known."""
     at = rest = 0
     while at < len(run):
         for length in range(min(its.longest, len(run) - at), 0, -1):
@@ -155,25 +158,29 @@ def _parts(run: str, its: Language) -> Iterator[str]:
             # One sign may be a word or a piece of any other: only by hand.
             if word in its.words and (length > 1 or word in its.own):
                 if rest < at:
-                    yield run[rest:at]
-                yield word
+                    yield run[rest:at], False
+                yield word, True
                 at = rest = at + length
                 break
         else:
             at += 1
     if rest < at:
-        yield run[rest:]
+        yield run[rest:], False
 
 
 def _found(tokens: list[str], at: int, its: Language) -> tuple[int, list[str]]:
     """How many tokens from `at` on are words of a language, and which."""
     for length in (3, 2):
-        joined = " ".join(tokens[at : at + length])
-        if at + length <= len(tokens) and joined in its.words:
+        parts = tokens[at : at + length]
+        joined = " ".join(parts)
+        # What each word says by itself is more than what an emoji of them is called: snowy mountains.
+        if len(parts) == length and (
+            joined in its.own or (joined in its.words and not its.own.issuperset(parts))
+        ):
             return length, [joined]
     token = tokens[at].replace("i\u0307", "i")
     if _script(token[0]) in UNSPACED:
-        return 1, [part for part in _parts(token, its) if part in its.words]
+        return 1, [part for part, known in _parts(token, its) if known]
     word = _plain(token, its)
     return 1, [word] if word else _compound(token, its)
 
@@ -202,9 +209,12 @@ def _score(tokens: list[str], its: Language) -> float:
 def _is_common(token: str, phrases: Container[str]) -> bool:
     """True for a word that is met in ordinary English texts."""
     known = vocabulary()
-    return token in ENGLISH or any(
-        form in phrases or form in known.common or form in known.other or form in known.adjectives
-        for form in plain_forms(token)
+    return token in ENGLISH or (
+        token not in BORROWED
+        and any(
+            form in phrases or form in known.common or form in known.other or form in known.adjectives
+            for form in plain_forms(token)
+        )
     )
 
 
@@ -215,7 +225,7 @@ def _english_score(tokens: list[str], phrases: Container[str]) -> float:
             score += _weight(token)
         elif _is_common(token, phrases):
             score += 1.0
-        elif any(map(is_known, plain_forms(token))):
+        elif token not in BORROWED and any(map(is_known, plain_forms(token))):
             score += 0.4
     return score
 
@@ -343,19 +353,20 @@ def _clause(
         unspaced = _script(token[0]) in UNSPACED
         if not found:
             forms = plain_forms(token)
-            same = len(token) >= COGNATE and any(
-                form in vocabulary().common or form in phrases for form in forms
-            )
+            same = len(token) >= COGNATE - 1 and any(form in phrases for form in forms)
+            same = same or (len(token) >= COGNATE and any(form in vocabulary().common for form in forms))
             out.append((token if same else token + FOREIGN, said))
         elif unspaced:
-            for part in _parts(token, its):
-                if part in its.words:
+            for part, known in _parts(token, its):
+                if known:
                     _put(out, its.words[part], part, its)
                 elif len(part) > 1 and any(not _is_hiragana(letter) for letter in part):
                     out.append((part, part))
         else:
-            # The parts of a compound stay together: a mountain lake is no mountain.
-            _put(out, " ".join(its.words[word] for word in found), said, its)
+            # A mountain lake is no mountain, but an autumn forest is both.
+            together = " ".join(its.words[word] for word in found)
+            for english in [together] if together in _places() else [its.words[word] for word in found]:
+                _put(out, english, said, its)
         at += length
     return out
 
@@ -363,6 +374,11 @@ def _clause(
 @cache
 def _colours() -> frozenset[str]:
     return frozenset(word for names in table("lexicon")["colour"].values() for word in names)
+
+
+@cache
+def _places() -> frozenset[str]:
+    return frozenset(phrase for names in table("lexicon")["place"].values() for phrase in names)
 
 
 @cache
