@@ -16,7 +16,7 @@ from rushes.engines.animatic.tables import colour, places, table
 from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.animatic.world.plants import kinds_of
 from rushes.engines.animatic.world.sky import FAR
-from rushes.engines.animatic.world.sprites import DRAWN
+from rushes.engines.animatic.world.sprites import DRAWN, VARIANTS, sprite
 from rushes.engines.animatic.world.view import Canvas
 
 from .conftest import mean
@@ -129,19 +129,98 @@ def test_snow_lies_where_it_would(prompt: str, negative: str, lying: float) -> N
 
 def test_a_season_paints_the_plants_it_names() -> None:
     rows = places()["temple"]["plants"]
-    paints = table("seasons")["autumn"]["paints"]
-    plain, turned = kinds_of(rows), kinds_of(rows, paints)
-    for sprite in {row["sprite"] for row in rows}:
-        before, after = ([k for k in kinds if k.sprite == sprite] for kinds in (plain, turned))
+    autumn = table("seasons")["autumn"]
+    paints = autumn["paints"]
+    plain, turned = kinds_of(rows, {}, 0.0), kinds_of(rows, autumn, 0.0)
+    for name in {row["sprite"] for row in rows}:
+        before, after = ([k for k in kinds if k.sprite == name] for kinds in (plain, turned))
         assert sum(k.count for k in before) == sum(k.count for k in after)
-        assert len({k.paint for k in after}) == len(paints.get(sprite, "x"))
+        assert len({k.paint for k in after}) == len(paints.get(name, "x"))
     conifer = next(k for k in turned if k.sprite == "conifer")
     assert conifer.paint == colour(next(r["paint"] for r in rows if r["sprite"] == "conifer"))
 
 
 def test_seasons_name_sprites_that_exist() -> None:
     for name, row in table("seasons").items():
-        assert row.get("paints", {}).keys() <= DRAWN.keys(), name
+        worn = row.get("worn", {})
+        named = {
+            *row.get("paints", {}),
+            *worn,
+            *(s for pair in worn.values() for s in pair),
+            *row.get("shows", ()),
+        }
+        assert named <= DRAWN.keys(), name
+
+
+@pytest.mark.parametrize(("lying", "tree"), [(0.0, "bare"), (1.0, "snowy bare")])
+def test_a_winter_strips_the_trees_that_shed_and_no_others(lying: float, tree: str) -> None:
+    rows = places()["temple"]["plants"]
+    kinds = kinds_of(rows, table("seasons")["winter"], lying)
+    count = {s: sum(k.count for k in kinds if k.sprite == s) for s in ("broadleaf", tree, "conifer")}
+    grown = {s: sum(row["count"] for row in rows if row["sprite"] == s) for s in ("broadleaf", "conifer")}
+    assert count == {"broadleaf": 0, tree: grown["broadleaf"], "conifer": grown["conifer"]}
+
+
+@pytest.mark.parametrize("variant", range(VARIANTS))
+def test_a_bare_tree_can_be_seen_through_and_holds_a_little_snow(variant: int) -> None:
+    leafy, bare, snowy = (sprite(kind, variant)[0] / 255 for kind in ("broadleaf", "bare", "snowy bare"))
+    crown = np.s_[20:110, 50:160]
+    assert bare[crown][..., 0].mean() < 0.75 * leafy[crown][..., 0].mean()
+    for drawn in (bare, snowy):
+        # It stands on the ground, by its trunk alone, and has room at the top.
+        foot = np.flatnonzero(drawn[-1, :, 0] > 0.5)
+        assert 4 <= len(foot) < 16
+        assert drawn[0, :, 0].max() == 0
+    assert 0.05 < (snowy[..., 1] > 0.5)[snowy[..., 0] > 0.5].mean() < 0.3
+
+
+def test_winter_trees_are_grey_not_mauve(first: First) -> None:
+    """In winter without snow, under a grey sky: no tree has a colour of its own."""
+    image = still(first, "hills in winter, overcast day", negative_prompt="snow")[40:]
+    mauve = (image[..., 0] > image[..., 1] + 14) & (image[..., 2] > image[..., 1] + 8)
+    assert mauve.mean() < 0.0005
+
+
+@pytest.mark.parametrize("place", ["sea", "coast", "desert", "underwater", "space", "room"])
+@pytest.mark.parametrize(("season", "what"), [("spring", "petals"), ("autumn", "leaves")])
+def test_nothing_falls_where_nothing_sheds_unless_it_is_named(place: str, season: str, what: str) -> None:
+    assert getattr(weather(f"{place} in {season}"), what) == 0
+    assert getattr(weather(f"{place} in {season}, {what} in the air"), what) > 0
+    assert getattr(weather(f"hills in {season}"), what) > 0
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative"),
+    [("hills in autumn without falling leaves", ""), ("hills in autumn", "falling leaves")],
+)
+def test_nothing_falls_that_is_not_wanted(prompt: str, negative: str) -> None:
+    assert weather(prompt, negative_prompt=negative).leaves == 0
+
+
+@pytest.mark.parametrize("season", ["spring", "autumn", "winter"])
+def test_a_season_without_a_place_is_set_where_it_shows(season: str) -> None:
+    for seed in range(12):
+        scene = compose(Shot(prompt=f"a day in {season}", cfg_scale=0.0, seed=seed), 160, 90)[0]
+        assert {"broadleaf", "conifer", "foliage"} & {row["sprite"] for row in scene.ground["plants"]}, (
+            scene.place
+        )
+
+
+def test_an_open_prompt_may_go_anywhere_under_the_sky() -> None:
+    drawn = {
+        compose(Shot(prompt="something", cfg_scale=0.0, seed=seed), 160, 90)[0].place for seed in range(300)
+    }
+    assert drawn == places().keys() - {"space", "underwater", "room", "stage"}
+
+
+def test_blossoms_do_not_glow_when_the_sun_is_low(first: First) -> None:
+    image = still(first, "hills in spring at sunset, clear sky", negative_prompt="falling petals", seed=4)[
+        50:
+    ]
+    red, green, blue = np.moveaxis(image, 2, 0)
+    blossoms = (red > 110) & (red > 1.2 * green) & (blue > 0.85 * green)
+    assert blossoms.mean() > 0.02
+    assert np.median(red[blossoms]) < 205
 
 
 def test_autumn_and_spring_show(first: First) -> None:

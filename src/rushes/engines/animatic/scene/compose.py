@@ -55,7 +55,8 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     """The scene of a shot for a picture of this shape, and the brief that its prompt was read as, with what the negative
     prompt takes away."""
     brief = parse(shot.prompt)
-    unwanted = brief.without | parse(shot.negative_prompt).names
+    against = parse(shot.negative_prompt)
+    unwanted = brief.without | against.names | ({against.season} - {""})
     dice = Dice(shot.seed, shot.cfg_scale)
     places = every_place()
     named = [place for place in brief.places if place in places and place not in unwanted]
@@ -68,7 +69,9 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         if home in places
     ]
     # Under a roof, in space or under water one finds oneself only when it was asked for.
-    outdoors = [place for place in places if not places[place].keys() & {"air", "indoors"}]
+    outdoors = [place for place in places if not places[place].keys() & {"boundless", "sheltered", "indoors"}]
+    season = table("seasons").get(brief.season, {})
+    outdoors = [place for place in outdoors if _shows(season, places[place])]
     open_places = [place for place in outdoors if place not in unwanted] or outdoors
     place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
@@ -78,7 +81,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     )
     weather = _weather(brief, ground, unwanted, dice)
-    weather = _seasoned(weather, brief.season, ground, unwanted)
+    weather = _seasoned(weather, brief, ground, unwanted)
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     shape = 0 if width > 1.2 * height else 2 if width < 0.8 * height else 1
     path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
@@ -131,10 +134,19 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     )
 
 
-def _seasoned(weather: Weather, season: str, ground: dict[str, Any], unwanted: frozenset[str]) -> Weather:
-    """The weather with what the season lets fall, and with the snow that lies: what falls now, and a winter's."""
-    row = table("seasons").get(season, {})
-    if season and not weather.snow:
+def _shows(season: dict[str, Any], ground: dict[str, Any]) -> bool:
+    """Whether this row of the seasons can be told by what grows here."""
+    grown = {kind["sprite"] for kind in ground.get("plants", ()) if "plants" in ground["layers"]}
+    return "shows" not in season or bool(grown & {*season["shows"]} and not ground.get("warm"))
+
+
+def _seasoned(weather: Weather, brief: Brief, ground: dict[str, Any], unwanted: frozenset[str]) -> Weather:
+    """The weather with what the season lets fall where it grows or was named, and with the snow that lies: what falls
+    now, and a winter's."""
+    row = table("seasons").get(brief.season, {})
+    named = {*row.get("named", ())} & {*" ".join(brief.understood).split()}
+    falls = brief.season not in unwanted and (named or _shows(row, ground))
+    if brief.season and not weather.snow and falls:
         weather = replace(weather, **{k: v for k, v in row["falling"].items() if k not in unwanted})
     mild = ground.get("warm") or ground.get("sheltered") or weather.rain or "snow" in unwanted
     return replace(weather, lying=1.0 if weather.snow else 0.0 if mild else float(row.get("lying", 0.0)))

@@ -68,7 +68,7 @@ def _plants(
         # What is low lies under the snow.
         rows = [{**row, "count": int(row["count"] * 0.12)} if row["height"] < 2 else row for row in rows]
     return Plants(
-        kinds_of(rows, _season(scene).get("paints", {})),
+        kinds_of(rows, _season(scene), scene.weather.lying),
         terrain,
         start,
         scene.air,

@@ -258,15 +258,17 @@ class Plants:
         foot = terrain.ground(x, z) if terrain and n else np.zeros(n, np.float32)
         dry = foot > 0.3 if terrain and terrain.land.sea_level > -1e8 else np.ones(n, bool)
         height = kind.height * (1 + kind.vary * rng.uniform(-1, 1, n))
+        # No two plants have the same hue; but grey wood and snow have none to vary.
+        hue = min(0.16, 0.3 * (1 - min(kind.paint) / (max(kind.paint) or 1.0)))
         tone = (
-            (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + 0.16 * rng.uniform(-1, 1, (n, 3)))
+            (0.75 + 0.5 * rng.random((n, 1))) * np.array(kind.paint) * (1 + hue * rng.uniform(-1, 1, (n, 3)))
         )
         sun, ambient = np.asarray(self._air.sunlight), np.asarray(self._air.ambient)
         # Sunlight comes through leaves from behind, and under a canopy in patches; a tree is too large for one.
         least = 0.35 if self._canopy and kind.height < 3 else 0.8
         patch = least + (1 - least) * (np.sin(x * 0.9 / kind.height) * np.sin(z * 0.7 / kind.height) > -0.1)
-        # In the open what is low is lit like the ground that it stands on, or it would glow when the sun is low.
-        base, above, behind = (0.15, 0.6, 0.12) if kind.height < 3 and not self._canopy else (0.35, 0.35, 0.3)
+        # In the open plants are lit like the ground that they stand on, or they would glow when the sun is low.
+        base, above, behind = (0.35, 0.35, 0.3) if self._canopy else (0.15, 0.6, 0.12)
         strength = (base + above * self._air.sun[1] + behind * max(self._air.sun[2], 0)) * patch
         lit = tone * (strength[:, None] * sun + 0.85 * ambient)
         variant = number * VARIANTS + rng.integers(VARIANTS, size=n)
@@ -308,14 +310,15 @@ class Plants:
         _draw(canvas.light, self._sprites, self._spans, items)
 
 
-def kinds_of(
-    rows: Sequence[Mapping[str, Any]], paints: Mapping[str, Sequence[str]] | None = None
-) -> list[Kind]:
-    """The kinds of a place's table. `paints` are a season's colours by sprite; of several each takes its share of the
-    plants, and what has none keeps its own."""
+def kinds_of(rows: Sequence[Mapping[str, Any]], season: Mapping[str, Any], lying: float) -> list[Kind]:
+    """The kinds of a place's table as they are in a row of the seasons: its `worn` sprite stands in for a kind's own,
+    the second where snow is `lying`; of several `paints` of a sprite each takes its share of the plants, and what has
+    none keeps its own."""
     kinds = []
     for kind in map(Kind.from_row, rows):
-        tones = (paints or {}).get(kind.sprite, ())
+        if kind.sprite in season.get("worn", {}):
+            kind = replace(kind, sprite=season["worn"][kind.sprite][lying > 0])
+        tones = season.get("paints", {}).get(kind.sprite, ())
         for number, tone in enumerate(tones):
             count = (kind.count * (number + 1)) // len(tones) - (kind.count * number) // len(tones)
             kinds.append(replace(kind, count=count, paint=_pulled(kind.paint, colour(tone))))

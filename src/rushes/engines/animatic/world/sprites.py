@@ -1,4 +1,4 @@
-"""Plants as drawn sprites: ferns, grass, flowers, bushes and trees, each in a few variants.
+"""Plants as drawn sprites: ferns, grass, flowers, bushes and trees, with leaves and without, each in a few variants.
 
 A sprite is (S, S, 2): cover and shade. It is drawn with polygons at four times its size, so edges are clean, and kept
 at three sharpnesses, so far plants do not sparkle.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -44,6 +44,18 @@ class _Sheet:
             side.append((u * length, w * width))
         outline = [(0.0, 0.0), *side, (length, 0.0), *[(u, -w) for u, w in reversed(side)]]
         self.polygon([(x + u * c - w * s, y + u * s + w * c) for u, w in outline], shade)
+
+    def limb(
+        self, x: float, y: float, turn: float, length: float, wide: float, narrow: float, shade: float
+    ) -> tuple[float, float]:
+        """A straight piece of a branch from (x, y), whose half thickness goes from `wide` to `narrow`; where it ends."""
+        c, s = math.cos(turn), math.sin(turn)
+        nx, ny = x + c * length, y + s * length
+        self.polygon(
+            [(x + s * wide, y - c * wide), (nx + s * narrow, ny - c * narrow),
+             (nx - s * narrow, ny + c * narrow), (x - s * wide, y + c * wide)], shade
+        )  # fmt: skip
+        return nx, ny
 
     def done(self) -> Plane:
         size = (SIDE, SIDE)
@@ -203,13 +215,8 @@ def _coral(sheet: _Sheet, rng: Random) -> None:
     """A fan of branches that fork and end in round tips."""
 
     def grow(x: float, y: float, turn: float, length: float, width: float, depth: int) -> None:
-        nx, ny = x + math.cos(turn) * length, y + math.sin(turn) * length
-        c, s = math.cos(turn), math.sin(turn)
         light = min(0.3 + 0.14 * (5 - depth) + 0.12 * rng.random(), 1.0)
-        sheet.polygon(
-            [(x + s * width, y - c * width), (nx + s * width * 0.75, ny - c * width * 0.75),
-             (nx - s * width * 0.75, ny + c * width * 0.75), (x - s * width, y + c * width)], light
-        )  # fmt: skip
+        nx, ny = sheet.limb(x, y, turn, length, width, width * 0.75, light)
         turns = np.linspace(0, 2 * math.pi, 9)[:-1]
         sheet.polygon(
             [(nx + math.cos(a) * width * 0.85, ny + math.sin(a) * width * 0.85) for a in turns], light
@@ -229,9 +236,54 @@ def _coral(sheet: _Sheet, rng: Random) -> None:
         grow(0.5 + 0.1 * lean, 0.0, math.pi / 2 - lean + rng.normal() * 0.1, 0.2, 0.028, 4)
 
 
+def _boughs(
+    sheet: _Sheet, rng: Random, x: float, turn: float, length: float, width: float, depth: int, snowy: bool
+) -> None:
+    """A stem from the ground that forks `depth` times into ever thinner branches without leaves. `snowy` wood is dark, so
+    that a pale paint is the snow's on its upper sides."""
+
+    def grow(x: float, y: float, turn: float, length: float, width: float, left: int) -> None:
+        light = (0.16 + 0.1 * rng.random()) if snowy else 0.5 + 0.4 * rng.random()
+        thin = width * 0.7
+        # Two pieces at an angle: no branch is straight.
+        bend = rng.normal() * 0.13
+        mx, my = sheet.limb(x, y, turn - bend, length / 2, width, (width + thin) / 2, light)
+        nx, ny = sheet.limb(mx, my, turn + bend, length / 2, (width + thin) / 2, thin, light)
+        flat = abs(math.cos(turn))
+        if snowy and 1 < left < depth and flat > 0.25:
+            thick = (0.0012 + 0.45 * width) * flat
+            lift = width + thick * 0.4
+            sheet.limb(
+                x, y + lift, math.atan2(ny - y, nx - x), length, thick, thick, 0.9 + 0.1 * rng.random()
+            )
+        if not left:
+            return
+        for side in (-1, 1):
+            # Tips turn up to the light.
+            away = turn + side * rng.uniform(0.22, 0.62)
+            grow(nx, ny, away + 0.1 * (math.pi / 2 - away), length * rng.uniform(0.7, 0.9), thin, left - 1)
+        if rng.random() < 0.6:
+            away = turn + rng.choice([-1, 1]) * rng.uniform(0.5, 1.0)
+            grow(mx, my, away, length * rng.uniform(0.5, 0.75), thin * 0.75, left - 1)
+
+    grow(x, 0.0, turn, length, width, depth)
+
+
+def _bare(sheet: _Sheet, rng: Random, snowy: bool = False) -> None:
+    """A tree that has shed its leaves."""
+    _boughs(sheet, rng, 0.5, math.pi / 2 + rng.normal() * 0.04, 0.195, 0.02, 7, snowy)
+
+
+def _twigs(sheet: _Sheet, rng: Random, snowy: bool = False) -> None:
+    """A bush that has shed its leaves."""
+    for off in (-0.75, -0.4, -0.1, 0.2, 0.5, 0.8):
+        _boughs(sheet, rng, 0.5 + 0.12 * off, math.pi / 2 - off + rng.normal() * 0.1, 0.125, 0.009, 5, snowy)
+
+
 DRAWN: dict[str, Callable[[_Sheet, Random], None]] = {
     "fern": _fern, "grass": _grass, "flower": _flower, "bush": _bush, "broadleaf": _broadleaf, "conifer": _conifer,
     "palm": _palm, "bamboo": _bamboo, "foliage": _foliage, "wheat": _wheat, "coral": _coral,
+    "bare": _bare, "snowy bare": partial(_bare, snowy=True), "twigs": _twigs, "snowy twigs": partial(_twigs, snowy=True),
 }  # fmt: skip
 
 
