@@ -133,3 +133,9 @@ def test_english_does_not_load_the_other_languages(monkeypatch: pytest.MonkeyPat
     assert brief.times == ("dawn",)
     with pytest.raises(AssertionError, match="loaded"):
         parse("zwei Boote am Morgen")
+
+
+def test_every_english_word_of_the_table_says_something() -> None:
+    keys = {english for row in table("languages").values() for english in row}
+    settings = {"endings", "bases", "fronts", "joins", "elides", "after"}
+    assert {key for key in keys - settings - languages.SMALL if not parse(f"the {key}").readings} == set()
