@@ -251,7 +251,7 @@ def test_nothing_raises(prompt: str) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_a_prompt_without_a_place_is_set_outdoors(seed: int) -> None:
     scene, _ = compose(Shot(prompt="snow at dusk", seed=seed, cfg_scale=0.0), 320, 180)
-    assert not {"air", "indoors"} & places()[scene.place].keys()
+    assert not {"boundless", "sheltered", "indoors"} & places()[scene.place].keys()
 
 
 def test_one_may_ask_for_the_deep() -> None:
