@@ -24,6 +24,11 @@ def places() -> dict[str, Any]:
     return {name: _completed(row, rows) for name, row in rows.items()}
 
 
+def open_air(name: str) -> bool:
+    """Whether the place has a sky with weather above it: it is under no roof, nor in space or under water."""
+    return not places()[name].keys() & {"boundless", "sheltered", "indoors"}
+
+
 def _completed(row: dict[str, Any], rows: dict[str, Any]) -> dict[str, Any]:
     if "base" not in row:
         return row

@@ -30,7 +30,7 @@ from rushes.engines.animatic.runtime import Plane
 from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.path import Move
 from rushes.engines.animatic.sound.mix import mix
-from rushes.engines.animatic.tables import places, table
+from rushes.engines.animatic.tables import open_air, table
 from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.base import Control, Picture, Plan, Report, Samples
 
@@ -357,7 +357,7 @@ def _water(depth: Depth, brief: Brief) -> Water:
 def drifts(sky: Sky, brief: Brief) -> bool:
     """Whether what looks like a sky moves."""
     said = {*brief.places, *brief.implied}
-    inside = {name for name in said if places()[name].keys() & {"air", "indoors"}}
+    inside = {name for name in said if not open_air(name)}
     named = said - inside or AIRY & {*brief.weathers, *brief.effects, *brief.archetypes}
     sure = sky.confidence >= (SURE_WHEN_NAMED if named else SURE)
     return sure and not inside and not {"windy", "cloudy"} & brief.without

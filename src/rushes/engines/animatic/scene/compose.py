@@ -22,8 +22,8 @@ from rushes.engines.animatic.scene.grade import styled
 from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.light import lit_air
 from rushes.engines.animatic.scene.path import Move, Path
+from rushes.engines.animatic.tables import open_air, table
 from rushes.engines.animatic.tables import places as every_place
-from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
 PACES = {"time lapse": (3.0, 16.0), "slow motion": (0.35, 0.35)}
@@ -69,7 +69,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         if home in places
     ]
     # Under a roof, in space or under water one finds oneself only when it was asked for.
-    outdoors = [place for place in places if not places[place].keys() & {"boundless", "sheltered", "indoors"}]
+    outdoors = [place for place in places if open_air(place)]
     season = table("seasons").get(brief.season, {})
     outdoors = [place for place in outdoors if _shows(season, places[place])]
     open_places = [place for place in outdoors if place not in unwanted] or outdoors
