@@ -20,6 +20,7 @@ import tarfile
 import tomllib
 import unicodedata
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,9 +176,10 @@ def marked(net: WordNet, lemma: str) -> str:
 
 
 Nouns = dict[str, tuple[list[str], list[str]]]
+Archetypes = dict[str, dict[str, list[str]]]
 
 
-def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[Nouns, list[str], list[str]]:
+def nouns(net: WordNet, archetypes: Archetypes) -> tuple[Nouns, list[str], list[str]]:
     """For each archetype its common and its rare nouns; then adjectives, and other words that name nothing to draw."""
     roots = {net.offset(sense): name for name, row in archetypes.items() for sense in row["senses"]}
     claimed = {
@@ -213,8 +215,19 @@ def nouns(net: WordNet, archetypes: dict[str, dict[str, list[str]]]) -> tuple[No
     return out, sorted(adjectives), sorted(other - known - adjectives)
 
 
+def keywords(net: WordNet, archetypes: Archetypes, found: Nouns) -> Iterator[str]:
+    """The nouns that a keyword of an emoji may stand for. Keywords are verbs and adjectives too: "sleep", "cold"."""
+    for name, both in found.items():
+        claimed = archetypes[name].get("words", [])
+        for word in (word.lstrip(MARKS) for its in both for word in its):
+            counts = net.counts.get(word, {})
+            noun = counts.get("noun", 0) >= max(counts.get("adj", 0), counts.get("verb", 0))
+            if word in claimed or (noun and name not in ABSTRACT and not word.endswith("ing")):
+                yield word.replace("_", " ")
+
+
 def names(
-    folder: Path, net: WordNet, known: set[str], lexicon: set[str], abstract: set[str]
+    folder: Path, known: set[str], lexicon: set[str], things: set[str]
 ) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     """The English noun of each emoji, and for each language {English noun: "word|word …"}.
 
@@ -233,15 +246,6 @@ def names(
 
     def drawable(name: str) -> bool:
         return name in lexicon or name.replace(" ", "_") in known
-
-    def a_thing(name: str) -> bool:
-        # "Old", "cold", "sleep": keywords are adjectives and verbs too, and "extinction" stands where others say "large".
-        counts = net.counts.get(name, {})
-        return (
-            name not in abstract
-            and not name.endswith("ing")
-            and counts.get("noun", 0) >= max(counts.get("adj", 0), counts.get("verb", 0))
-        )
 
     meaning: dict[str, str] = {}
     english: dict[str, set[str]] = defaultdict(set)
@@ -297,7 +301,7 @@ def names(
             }
             most = max(measures.values(), default=0.0)
             best = [noun for noun, measure in measures.items() if measure == most]
-            if most < 0.5 or len(best) > 1 or not drawable(best[0]) or not a_thing(best[0]):
+            if most < 0.5 or len(best) > 1 or not drawable(best[0]) or best[0] not in things:
                 continue
             rival, words_of_it = nearest.get(best[0], (0.0, []))
             if most >= rival:
@@ -339,10 +343,8 @@ def main() -> None:
         for phrase in words
     }
     known = {word.lstrip(MARKS) for both in found.values() for words in both for word in words}
-    abstract = {word.lstrip(MARKS) for name in ABSTRACT for words in found[name] for word in words} - phrases
-    meaning, tables = names(
-        folder / "cldr-annotations-full/package/annotations", net, known, phrases, abstract
-    )
+    things = phrases | set(keywords(net, archetypes, found))
+    meaning, tables = names(folder / "cldr-annotations-full/package/annotations", known, phrases, things)
     for name, table in (("nouns", nouns_table), ("emoji", meaning), ("names", tables)):
         path = DATA / f"{name}.json"
         path.write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
