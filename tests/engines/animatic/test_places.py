@@ -11,8 +11,10 @@ import pytest
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.tables import colour, places, table
 from rushes.engines.animatic.world.sprites import DRAWN
+from rushes.engines.animatic.world.terrain import Land, Terrain
 
 from .conftest import mean, render
 
@@ -41,6 +43,7 @@ def test_the_tables_fit_together() -> None:
         assert set(row["times"]) <= set(times), name
         assert set(row["weathers"]) <= set(weathers), name
         assert len(row["horizon"]) == 3
+        assert {*row.get("shows", ())} <= {*PLACES} - {name}, name
         for plant in row.get("plants", []):
             assert plant["sprite"] in DRAWN
             assert len(colour(plant["paint"])) == 3
@@ -51,6 +54,29 @@ def test_the_tables_fit_together() -> None:
         assert set(table("lexicon")[kind]) <= set(rows), kind
     for row in subjects.values():
         assert set(row["homes"]) <= set(places())
+
+
+@pytest.mark.parametrize("place", ["sea", "lake", "river", "coast", "beach"])
+@pytest.mark.parametrize("seed", [2, 5])
+def test_a_boat_is_seen_wherever_there_is_water(first: First, place: str, seed: int) -> None:
+    """And nothing else of the picture changes with it but its reflection and its glow."""
+    there, gone = (
+        first(f"a sailing boat, {place} by day, static shot", seed=seed, negative_prompt=without)[:90].astype(
+            int
+        )
+        for without in ("", "boat")
+    )
+    changed = (np.abs(there - gone) > 12).mean()
+    assert 0.0005 < changed < 0.2
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_lake_is_seen_from_its_water(seed: int) -> None:
+    scene, _ = compose(Shot(prompt="a lake", seed=seed), 160, 90)
+    land = Terrain(Land.from_row(scene.ground["terrain"], 0.0, 4), scene.air, scene.path.base.y, scene.seed)
+    x, z = (np.array([middle + side for side in (-40, 0, 40)]) for middle in land.start)
+    assert (land.ground(x, np.full(3, land.start[1])) < 0).all()
+    assert (land.ground(np.full(3, land.start[0]), z) < 0).all()
 
 
 def test_places_look_like_themselves(first: First) -> None:

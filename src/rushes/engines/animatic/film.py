@@ -32,6 +32,7 @@ from rushes.engines.animatic.world.layers import layers
 from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.animatic.world.sky import Sky
 from rushes.engines.animatic.world.stars import Stars
+from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
 from rushes.engines.base import Control, Picture, Plan, Report, Samples
 
@@ -100,7 +101,9 @@ class SceneFilm:
         clouds = scene.seed ^ zlib.crc32(scene.place.encode())
         self._sky = Sky(scene.air, clouds, tint, float(scene.ground.get("veil", 0.0)))
         self._layers = layers(scene, size[1], control)
-        self._troupe = Troupe(scene)
+        grounds = (layer.ground for layer in self._layers if isinstance(layer, Terrain))
+        middle, wide = self._pose(scene.seconds / 2), size[0] / min(size)
+        self._troupe = Troupe(scene, middle, wide, next(grounds, None))
         self._stars = Stars(scene.air, scene.seed)
         self._lightning = Lightning(
             scene.weather.lightning,
@@ -132,9 +135,7 @@ class SceneFilm:
     def _draw(self, number: int, canvas: Canvas, printed: Print) -> Picture:
         scene = self.scene
         clock = number / self.plan.fps
-        pose, t = scene.path.pose(clock), clock * scene.pace
-        for layer in self._layers:
-            pose = layer.guide(pose)
+        pose, t = self._pose(clock), clock * scene.pace
         self._sky.draw(canvas, pose, clock * scene.sky_pace)
         self._stars.moon(canvas, pose)
         haze = self._sky.haze(canvas, pose)
@@ -163,6 +164,13 @@ class SceneFilm:
         )
         splat(picture, width, height, self._falling.items(pose, t, width, height))
         return picture.reshape(height * 3 // 2, width)
+
+    def _pose(self, clock: float) -> Pose:
+        """The camera after `clock` seconds, where the place lets it be."""
+        pose = self.scene.path.pose(clock)
+        for layer in self._layers:
+            pose = layer.guide(pose)
+        return pose
 
     def sound(self) -> Samples:
         return mix(self.scene.sounds, self.scene.seconds, self.scene.seed)

@@ -143,6 +143,9 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                     sx += np.sin(f4(j) * f4(0.37) - now * f4(3)) * depth * f4(30)
                 px = (sx - f4(columns) * f4(0.5)) / focal
                 py = (horizon - f4(j) - f4(0.5)) / focal
+                # A shore before the water mirrors nothing.
+                if mirror > f4(0) and light[j, i, 3] * max(-py, f4(0)) < (view[1] - floor) * f4(0.9):
+                    continue
                 scale = np.sqrt(px * px + py * py + f4(1))
                 x = (px * view[COS] + view[SIN]) / scale
                 y = py / scale
@@ -196,7 +199,9 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                 shine = f4(0)
                 for k in range(n):
                     e = _cone(hx, hy, hz, b, k) if b[k, 9] < f4(0.5) else _membrane(hx, hy, hz, b, k)
-                    near = max(f4(1) - max(e, f4(0)) / max(b[k, 8] * f4(0.6), step), f4(0)) + f4(1e-6)
+                    off = max(e, f4(0)) / max(b[k, 8] * f4(0.6), step)
+                    # Where many rows meet, their union bulges out of reach of them all: then the nearest still rules.
+                    near = max(f4(1) - off, f4(0)) + f4(1e-3) / (f4(1) + off * off)
                     near = near * near
                     # Later rows lie on top: eyes over heads, sails over masts.
                     near *= f4(1) + f4(k) * f4(0.2)

@@ -22,6 +22,10 @@ from rushes.engines.animatic.world.march import BLOCK, LEVEL, OPEN, RISE, light_
 from rushes.engines.animatic.world.mathx import corners
 from rushes.engines.animatic.world.view import Canvas, Pose
 
+ACROSS, AHEAD = (0.3, 0.7), (0.12, 0.4)
+"""Where on the map, from side to side and away, the camera may start."""
+LAKES = 0.35
+"""Share of that which is water, at least, in a place of lakes."""
 SIZE = 2048
 """Texels of a map's side, unless its row says otherwise."""
 COARSE = 8
@@ -115,7 +119,12 @@ class Terrain:
         heights = np.clip((heights - np.float32(low)) / np.float32(high - low), 0, 1.1)
         self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
         if land.sea_level > -1e8:
-            self._heights -= np.float32(land.sea_level)
+            level = land.sea_level
+            if not (land.shore or land.river):
+                # However this seed's land lies, there is a lake where the camera may start.
+                first, end, left, right = (int(share * land.size) for share in (*AHEAD, *ACROSS))
+                level = max(level, float(np.quantile(self._heights[first:end:8, left:right:8], LAKES)))
+            self._heights -= np.float32(level)
         if land.shore:
             # Land rises to the left of the middle and falls to the right of it, gently at the water's edge.
             across = (np.arange(land.size, dtype=np.float32) - land.size / 2) * np.float32(
@@ -129,6 +138,10 @@ class Terrain:
             away = np.arange(land.size, dtype=np.float32) * np.float32(land.cell)
             middle = land.size * land.cell / 2 + 1.4 * land.river * np.sin(away / (5.5 * land.river))
             across = np.abs(away[None] - middle[:, None]) - np.float32(land.river)
+            # A valley leads it through high land.
+            bed = self._heights[np.arange(land.size), (middle / land.cell).astype(int)]
+            bed = cv2.GaussianBlur(np.maximum(bed, 0)[:, None], (0, 0), land.size / 128)
+            self._heights -= bed * np.exp(-np.square(np.maximum(across, 0) / (6 * land.river)))
             self._heights += np.float32(0.2 * land.height) * np.tanh(across / (1.5 * land.river))
             self._heights -= np.maximum(-across, 0) * np.float32(0.1)
         if land.cliff:
@@ -262,8 +275,13 @@ class Terrain:
         wanted, steepest = (0.09, 0.12) if wet or eye_height > 50 else (0.03, 0.03)
         # Away from the map's middle a ray would soon meet the mirrored land.
         angles = np.linspace(-0.6, 0.6, 13)
+        # A lake is seen from its water, not from the hills that hide it.
+        first, end, left, right = (int(share * n) for share in (*AHEAD, *ACROSS))
+        open_water = np.argwhere(self._floor[first:end, left:right] <= 0) if wet else ()
         for _ in range(60):
-            x, z = rng.uniform(0.3, 0.7) * n, rng.uniform(0.12, 0.4) * n
+            x, z = rng.uniform(*ACROSS) * n, rng.uniform(*AHEAD) * n
+            if len(open_water):
+                z, x = (first, left) + open_water[int(rng.integers(len(open_water)))]
             eye = max(float(self._floor[int(z), int(x)]), 0.0 if wet else -1e9) + eye_height
             columns = np.clip(x + np.sin(angles)[:, None] * distances[None], 0, n - 1).astype(int)
             rows = np.clip(z + np.cos(angles)[:, None] * distances[None], 0, n - 1).astype(int)
@@ -274,7 +292,8 @@ class Terrain:
             score = -abs(float(skyline.mean()) - wanted) + 0.6 * float(skyline.std())
             score -= 2.0 * max(float(slopes[:, : n // 16].max()) - steepest, 0.0)
             if wet:
-                score += 0.5 * float((along[:, : n // 10] < 0).mean())
+                water = float((along[:, : n // 10] < 0).mean())
+                score += 0.5 * water - 4.0 * max(0.6 - water, 0.0)
             if score > best:
                 best, where = score, (x, z)
         return where[0] * step, where[1] * step
