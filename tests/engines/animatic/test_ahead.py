@@ -8,7 +8,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from rushes.engines.animatic.ahead import ahead, threads
+from rushes.engines.animatic.ahead import ahead, in_parts, threads
 from rushes.engines.base import Picture
 
 LIMIT = 20.0
@@ -101,3 +101,23 @@ def test_there_is_a_thread_for_each_core_up_to_a_limit(monkeypatch: pytest.Monke
     assert threads() == 3
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
     assert threads() == 8
+
+
+@pytest.mark.parametrize(("count", "many"), [(10, 3), (2, 4), (0, 2), (7, 1)])
+def test_parts_are_the_whole_each_once(count: int, many: int) -> None:
+    seen = np.zeros(count, int)
+
+    def work(first: int, end: int) -> None:
+        seen[first:end] += 1
+
+    in_parts(work, count, many)
+    assert (seen == 1).all()
+
+
+def test_an_error_in_a_part_reaches_the_caller() -> None:
+    def work(first: int, end: int) -> None:
+        if end == 10:
+            raise ValueError("the last part")
+
+    with pytest.raises(ValueError, match="the last part"):
+        in_parts(work, 10, 2)

@@ -1,4 +1,4 @@
-"""Drawing several pictures of a clip at once, each in a thread of its own.
+"""Sharing work out over the cores: several pictures of a clip at once, each in a thread of its own; or parts of a map.
 
 Kernels and OpenCV let go of Python's lock, and a picture depends on its number alone: so threads share nothing but what
 they read, and the bytes do not depend on how many there are.
@@ -10,6 +10,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import pairwise
 
 from rushes.engines.base import Picture
 
@@ -40,3 +41,13 @@ def ahead(draw: Callable[[int], Picture], count: int, many: int | None = None) -
                     yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def in_parts(work: Callable[[int, int], None], count: int, many: int | None = None) -> None:
+    """`work(first, end)` for parts that together are 0 … `count`, each in one of `many` threads (default: `threads()`).
+    What `work` raises is raised here."""
+    many = many or threads()
+    edges = [count * part // many for part in range(many + 1)]
+    with ThreadPoolExecutor(many, thread_name_prefix="rushes-draw") as pool:
+        for done in [pool.submit(work, first, end) for first, end in pairwise(edges)]:
+            done.result()

@@ -32,10 +32,10 @@ def _slope_noise(x: float, y: float, seed: int) -> tuple[Real, Real, Real]:
 
 
 @kernel
-def raise_land(out: Plane, scale: float, octaves: int, ridge: float, seed: int) -> None:
-    """Fill `out` (n, n) with eroded heights, unscaled."""
-    rows, columns = out.shape
-    for j in range(rows):
+def raise_land(out: Plane, first: int, end: int, scale: float, octaves: int, ridge: float, seed: int) -> None:
+    """Fill rows `first` … `end` - 1 of `out` (n, n) with eroded heights, unscaled."""
+    columns = out.shape[1]
+    for j in range(first, end):
         for i in range(columns):
             x = f4(i) * f4(scale)
             y = f4(j) * f4(scale)
@@ -62,8 +62,8 @@ def raise_land(out: Plane, scale: float, octaves: int, ridge: float, seed: int) 
 
 
 @kernel
-def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) -> None:
-    """`out` (n, n, 4) becomes, per texel, direct light and open sky (0…1), and how far it is above the thresholds of
+def light_land(out: Plane, first: int, end: int, h: Plane, around: Plane, sun: Plane, lines: Plane) -> None:
+    """Rows `first` … `end` - 1 of `out` (n, n, 4) become, per texel, direct light and open sky (0…1), and how far it is above the thresholds of
     snow and of green (0 = just). `around` is `h` blurred; `sun` its direction; `lines` height, snowline, treeline,
     cell, relief, steepest slope that holds snow, steepest that holds green."""
     n = h.shape[0]
@@ -72,7 +72,7 @@ def light_land(out: Plane, h: Plane, around: Plane, sun: Plane, lines: Plane) ->
     step_x = sun[0] / flat
     step_z = sun[2] / flat
     climb = sun[1] / flat * cell
-    for j in range(n):
+    for j in range(first, end):
         for i in range(n):
             a = h[j, i]
             gx = (h[j, min(i + 1, n - 1)] - h[j, max(i - 1, 0)]) * f4(0.5) / cell

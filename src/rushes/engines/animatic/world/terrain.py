@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from rushes.engines.animatic.ahead import in_parts
 from rushes.engines.animatic.runtime import Plane, f4, i4
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
@@ -114,7 +115,8 @@ class Terrain:
     def __init__(self, land: Land, light: Air, eye: float, seed: int) -> None:
         self.land = land
         heights = np.zeros((land.size, land.size), np.float32)
-        raise_land(heights, f4(land.scale / land.size), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF))
+        shape = f4(land.scale / land.size), land.detail, f4(land.ridge), i4(seed & 0xFFFFFF)
+        in_parts(lambda first, end: raise_land(heights, first, end, *shape), land.size)
         low, high = (float(v) for v in np.percentile(heights[::8, ::8], [0.05, 99.95]))
         heights = np.clip((heights - np.float32(low)) / np.float32(high - low), 0, 1.1)
         self._heights: Plane = np.power(heights, np.float32(land.power)) * np.float32(land.height)
@@ -164,7 +166,8 @@ class Terrain:
             land.snow_slope,
             land.grass_slope,
         ]
-        light_land(lit, self._heights, around, np.array(light.sun, np.float32), np.array(lines, np.float32))
+        looks = around, np.array(light.sun, np.float32), np.array(lines, np.float32)
+        in_parts(lambda first, end: light_land(lit, first, end, self._heights, *looks), land.size)
         # Without this a sharp crest, lit on one side, shows the texels it runs across.
         cv2.GaussianBlur(lit, (0, 0), 0.8, dst=lit)
         self._lit = _packed(lit)
@@ -311,7 +314,16 @@ def _packed(lit: Plane) -> Plane:
     what is read is mixed of four texels, so no step is seen; and four times as much of it fits in the cache."""
     scale = np.array([255, OPEN, RISE, RISE], np.float32)
     shift = np.array([0.5, 0.5, LEVEL + 0.5, LEVEL + 0.5], np.float32)
-    return np.asarray(np.clip(lit * scale + shift, 0, 255).astype(np.uint8).view(np.uint32)[..., 0])
+    packed = np.empty(lit.shape[:2], np.uint32)
+
+    def pack(first: int, end: int) -> None:
+        # A few rows at a time stay in the cache.
+        for at in range(first, end, 32):
+            rows = slice(at, min(at + 32, end))
+            packed[rows] = np.clip(lit[rows] * scale + shift, 0, 255).astype(np.uint8).view(np.uint32)[..., 0]
+
+    in_parts(pack, len(lit))
+    return packed
 
 
 def _grain(rng: np.random.Generator, size: int = 512) -> Plane:
