@@ -144,12 +144,13 @@ def _system(_: Settings) -> Iterator[Finding]:
 
 
 def _cores(_: Settings) -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slow = cores < 2
+    from rushes.engines.animatic.ahead import cores
+
+    slow = cores() < 2
     yield Finding(
         "cores",
         "warn" if slow else "ok",
-        f"{cores} usable",
+        f"{cores()} usable",
         "The animatic engine draws on all cores; with one it is slow." if slow else "",
     )
 

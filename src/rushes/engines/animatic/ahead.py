@@ -18,10 +18,14 @@ MOST = 8
 """Threads at most: each keeps a canvas, 30 MB of it at 1280×720."""
 
 
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def threads() -> int:
-    """One for each core that this process may use, at most `MOST`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, MOST)
+    """One for each core, at most `MOST`."""
+    return min(cores(), MOST)
 
 
 def ahead(draw: Callable[[int], Picture], count: int, many: int | None = None) -> Generator[Picture]:

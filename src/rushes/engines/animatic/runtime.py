@@ -1,7 +1,7 @@
 """How kernels are compiled: numba, float32, without Python's lock, kept on disk between runs (`cache`).
 
-A kernel, and what OpenCV does, runs in the thread that calls it. Cores are shared out by frames (`ahead`), not inside them: that needs no
-waiting for one another and compiles in half the time.
+A kernel, and what OpenCV does, runs in the thread that calls it. Cores are shared out by frames (`ahead`), not inside
+them: that needs no waiting for one another and compiles in half the time.
 """
 
 from __future__ import annotations

@@ -29,7 +29,6 @@ LOWEST = 0.42
 DRAUGHT = -0.6
 """Metres above the water: ground that is lower lets a boat float."""
 
-
 Berth = tuple[float, float, float]
 """Where a boat is half-way through the clip, x and z in metres, and its distance."""
 

@@ -69,9 +69,8 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         if home in places
     ]
     # Under a roof, in space or under water one finds oneself only when it was asked for.
-    outdoors = [place for place in places if open_air(place)]
     season = table("seasons").get(brief.season, {})
-    outdoors = [place for place in outdoors if _shows(season, places[place])]
+    outdoors = [place for place in places if open_air(place) and _shows(season, places[place])]
     open_places = [place for place in outdoors if place not in unwanted] or outdoors
     place = (named or homes or implied or [dice.choose(open_places)])[0]
     ground = places[place]
@@ -81,7 +80,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
         or dice.choose([t for t in ground["times"] if t not in unwanted] or ["day"])
     )
     weather = _weather(brief, ground, unwanted, dice)
-    weather = _seasoned(weather, brief, ground, unwanted)
+    weather = _seasoned(weather, season, brief, ground, unwanted)
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     shape = 0 if width > 1.2 * height else 2 if width < 0.8 * height else 1
     path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
@@ -140,10 +139,11 @@ def _shows(season: dict[str, Any], ground: dict[str, Any]) -> bool:
     return "shows" not in season or bool(grown & {*season["shows"]} and not ground.get("warm"))
 
 
-def _seasoned(weather: Weather, brief: Brief, ground: dict[str, Any], unwanted: frozenset[str]) -> Weather:
-    """The weather with what the season lets fall where it grows or was named, and with the snow that lies: what falls
-    now, and a winter's."""
-    row = table("seasons").get(brief.season, {})
+def _seasoned(
+    weather: Weather, row: dict[str, Any], brief: Brief, ground: dict[str, Any], unwanted: frozenset[str]
+) -> Weather:
+    """The weather with what the season of this row lets fall where it grows or was named, and with the snow that lies:
+    what falls now, and a winter's."""
     named = {*row.get("named", ())} & {*" ".join(brief.understood).split()}
     falls = brief.season not in unwanted and (named or _shows(row, ground))
     if brief.season and not weather.snow and falls:

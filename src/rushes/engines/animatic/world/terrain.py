@@ -124,8 +124,7 @@ class Terrain:
             level = land.sea_level
             if not (land.shore or land.river):
                 # However this seed's land lies, there is a lake where the camera may start.
-                first, end, left, right = (int(share * land.size) for share in (*AHEAD, *ACROSS))
-                level = max(level, float(np.quantile(self._heights[first:end:8, left:right:8], LAKES)))
+                level = max(level, float(np.quantile(self._heights[_starts(land.size)][::8, ::8], LAKES)))
             self._heights -= np.float32(level)
         if land.shore:
             # Land rises to the left of the middle and falls to the right of it, gently at the water's edge.
@@ -279,12 +278,12 @@ class Terrain:
         # Away from the map's middle a ray would soon meet the mirrored land.
         angles = np.linspace(-0.6, 0.6, 13)
         # A lake is seen from its water, not from the hills that hide it.
-        first, end, left, right = (int(share * n) for share in (*AHEAD, *ACROSS))
-        open_water = np.argwhere(self._floor[first:end, left:right] <= 0) if wet else ()
+        starts = _starts(n)
+        open_water = np.argwhere(self._floor[starts] <= 0) if wet else ()
         for _ in range(60):
             x, z = rng.uniform(*ACROSS) * n, rng.uniform(*AHEAD) * n
             if len(open_water):
-                z, x = (first, left) + open_water[int(rng.integers(len(open_water)))]
+                z, x = [part.start for part in starts] + open_water[int(rng.integers(len(open_water)))]
             eye = max(float(self._floor[int(z), int(x)]), 0.0 if wet else -1e9) + eye_height
             columns = np.clip(x + np.sin(angles)[:, None] * distances[None], 0, n - 1).astype(int)
             rows = np.clip(z + np.cos(angles)[:, None] * distances[None], 0, n - 1).astype(int)
@@ -300,6 +299,12 @@ class Terrain:
             if score > best:
                 best, where = score, (x, z)
         return where[0] * step, where[1] * step
+
+
+def _starts(side: int) -> tuple[slice, slice]:
+    """Rows and columns of a map of that side where the camera may start."""
+    (first, end), (left, right) = ((int(share * side) for share in part) for part in (AHEAD, ACROSS))
+    return slice(first, end), slice(left, right)
 
 
 def _ceiling(heights: Plane) -> Plane:
