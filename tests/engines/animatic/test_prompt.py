@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from rushes.core.shot import Shot
+from rushes.engines.animatic.prompt.nouns import vocabulary
 from rushes.engines.animatic.prompt.parse import parse
+from rushes.engines.animatic.prompt.words import words
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.tables import places
 from tools.understanding import GOLD, judge
@@ -216,6 +218,13 @@ def test_a_negation_ends_with_what_it_denies() -> None:
     brief = parse("no boats or birds on a sea with clouds")
     assert brief.without == {"boat", "bird"}
     assert (brief.places, brief.weathers) == (("sea",), ("cloudy",))
+
+
+def test_the_table_says_nouns_as_a_prompt_does() -> None:
+    known = vocabulary()
+    assert [noun for noun in known.common if " ".join(words(noun)) != noun] == []
+    marked = known.verbs | known.both | known.adverbs | known.either
+    assert known.common < known.archetype.keys() > marked
 
 
 def test_styles_are_understood_but_not_drawn() -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from rushes.engines.animatic.prompt.words import STOP, plain_forms, word_set, words
+from rushes.engines.animatic.prompt.words import STOP, plain_forms, word_set
 from rushes.engines.animatic.tables import FOLDER
 
 BEFORE_NOUN = word_set(
@@ -56,24 +56,23 @@ class Vocabulary:
 def vocabulary() -> Vocabulary:
     table: dict[str, Any] = json.loads((FOLDER / "nouns.json").read_text(encoding="utf-8"))
     archetype: dict[str, str] = {}
-    common: set[str] = set()
-    marked: dict[str, set[str]] = {"~": set(), "+": set(), "=": set(), "^": set()}
-    for frequent in (True, False):
-        for name, nouns in table["nouns"].items():
-            for noun in nouns.split("|")[not frequent].split():
-                plain = " ".join(words(noun.lstrip("~+=^").replace("_", " ")))
-                if plain in archetype:
-                    continue
-                archetype[plain] = name
-                for mark in noun[: len(noun) - len(noun.lstrip("~+=^"))]:
-                    marked[mark].add(plain)
-                if frequent:
-                    common.add(plain)
+    for name, nouns in table["common"].items():
+        archetype |= dict.fromkeys(nouns.split("|"), name)
+    common = frozenset(archetype)
+    for name, nouns in table["rare"].items():
+        archetype |= dict.fromkeys(nouns.split("|"), name)
     emoji: dict[str, str] = json.loads((FOLDER / "emoji.json").read_text(encoding="utf-8"))
     return Vocabulary(
-        archetype, frozenset(common), frozenset(marked["~"]), frozenset(marked["+"]), frozenset(marked["="]), frozenset(marked["^"]),
-        frozenset(table["adjectives"].split()), frozenset(table["other"].split()), emoji,
-    )  # fmt: skip
+        archetype,
+        common,
+        verbs=frozenset(table["verbs"].split("|")),
+        both=frozenset(table["both"].split("|")),
+        adverbs=frozenset(table["adverbs"].split("|")),
+        either=frozenset(table["either"].split("|")),
+        adjectives=word_set(table["adjectives"]),
+        other=word_set(table["other"]),
+        emoji=emoji,
+    )
 
 
 def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:

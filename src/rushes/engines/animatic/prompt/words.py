@@ -6,9 +6,12 @@ import re
 import unicodedata
 
 _VOWELS = "".join(
-    chr(code) for code in range(0x300, 0xFE00) if unicodedata.category(chr(code)) in ("Mn", "Mc")
+    chr(code)
+    for code in (*range(0x300, 0x3100), *range(0xA000, 0xAC00))
+    if unicodedata.category(chr(code)) in ("Mn", "Mc")
 )
-"""Signs that many scripts put on their letters; a word goes on over them."""
+"""Signs that many scripts put on their letters; a word goes on over them. What lies between are the signs of Chinese and
+Korean, which are whole."""
 _LETTERS = f"(?:[^\\W_]|[{_VOWELS}])+"
 _WORD = re.compile(rf"{_LETTERS}(?:['’\-]{_LETTERS})*|[^\w\s]", re.UNICODE)
 
