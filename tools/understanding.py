@@ -1,12 +1,13 @@
 """How well the animatic engine understands prompts: `python -m tools.understanding [FILE]`.
 
 FILE holds one prompt a line. With what its words mean behind a tab (`word=reading; word=reading|other reading`) every
-word that was missed or misread is listed and counted; `tests/engines/animatic/prompts.tsv` is such a file and is the
-default. Without, each prompt's readings are listed.
+word that was missed or misread is listed and counted, and every thing seen in words that mean none;
+`tests/engines/animatic/prompts.tsv` is such a file and is the default. Without, each prompt's readings are listed.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from rushes.engines.animatic.prompt.parse import parse
 GOLD = Path(__file__).parent.parent / "tests/engines/animatic/prompts.tsv"
 HOW = frozenset({"camera", "time"})
 """Kinds that say how and when it is seen; the others say what is seen."""
+LIKE = frozenset({"action", "mood", "colour", "count"})
+"""Kinds that say what a thing is like: not judged."""
 
 
 @dataclass
@@ -27,6 +30,8 @@ class Count:
     read: int = 0
     right: int = 0
     faults: list[str] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    """What was read into words that mean nothing of the sort."""
 
     @property
     def understood(self) -> float:
@@ -37,7 +42,7 @@ class Count:
         return (self.read - self.right) / self.words
 
     def __str__(self) -> str:
-        return f"{self.words} words: {self.understood:.1%} read, {self.wrong:.1%} misread"
+        return f"{self.words} words: {self.understood:.1%} read, {self.wrong:.1%} misread; {len(self.seen)} seen where none is"
 
 
 def judge(lines: Iterable[str]) -> tuple[Count, Count]:
@@ -47,24 +52,47 @@ def judge(lines: Iterable[str]) -> tuple[Count, Count]:
         prompt, _, meanings = line.partition("\t")
         if prompt.startswith("#"):
             continue
-        found = dict(parse(prompt).readings)
+        found: dict[str, list[str]] = {}
+        for said, reading in parse(prompt).readings:
+            found.setdefault(said, []).append(reading)
         for item in filter(None, meanings.split("; ")):
             word, _, right = item.partition("=")
             kinds = {reading.partition(":")[0] for reading in right.split("|")}
-            if kinds & {"action", "mood"}:
+            if kinds <= LIKE:
                 continue
             count = how if kinds & HOW else nouns
             count.words += 1
-            read = found.get(word) or next((name for said, name in found.items() if word in said.split()), "")
+            read = _read(word, found)
             if not read:
                 count.faults.append(f"missed   {word}: {prompt}")
                 continue
             count.read += 1
-            if read in right.split("|"):
+            if {*read} & {*right.split("|")}:
                 count.right += 1
             else:
-                count.faults.append(f"misread  {word} as {read}, is {right}: {prompt}")
+                count.faults.append(f"misread  {word} as {', '.join(read)}, is {right}: {prompt}")
+        judged = {part for item in meanings.split("; ") for part in item.partition("=")[0].split()}
+        for said, read in found.items():
+            kinds = {reading.partition(":")[0] for reading in read} - LIKE
+            if kinds and judged.isdisjoint(_parts(said)):
+                (how if kinds & HOW else nouns).seen.append(f"seen     {said} as {', '.join(read)}: {prompt}")
     return nouns, how
+
+
+def _parts(said: str) -> set[str]:
+    """The words of a saying, also those that hyphens and apostrophes join."""
+    return {*said.split(), *re.split(r"[ \-']", said)}
+
+
+def _read(word: str, found: dict[str, list[str]]) -> list[str]:
+    """What a word of the prompt was read as; of several words what the last one was, if it was read."""
+    if word in found:
+        return found[word]
+    for part in reversed(word.split()):
+        for said, read in found.items():
+            if part in _parts(said):
+                return read
+    return []
 
 
 def main() -> None:
@@ -78,7 +106,7 @@ def main() -> None:
             print(f"{line}\n    {readings}{ignored}")
         return
     nouns, how = judge(lines)
-    for fault in (*nouns.faults, *how.faults):
+    for fault in (*nouns.faults, *how.faults, *nouns.seen, *how.seen):
         print(fault)
     print(f"\nwhat is seen: {nouns}\ncamera and time: {how}")
 

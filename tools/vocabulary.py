@@ -179,12 +179,13 @@ def marks(net: WordNet, lemma: str) -> tuple[str, ...]:
     adjective = counts.get("adj", 0)
     # "riding" is what somebody does, though it may be a noun.
     stem = lemma.removesuffix("ing")
-    verbs = max(net.counts[s]["verb"] if s in net.counts else 0 for s in (stem, stem + "e", stem[:-1]))
+    stems = [net.counts.get(form, {}) for form in (stem, stem + "e", stem[:-1])]
+    verbs = max(max(its["verb"], 1) if "verb" in its else 0 for its in stems)
     doing = stem != lemma and verbs > 0 and noun < max(12, verbs)
     often = doing or verb > 1.5 * noun + 1
     its = {
         "verbs": often,
-        "both": not often and 8 * verb > noun,
+        "both": not often and "verb" in counts and 8 * verb >= noun,
         "adverbs": max(adjective, counts.get("adv", 0)) > 1.5 * noun + 1,
         "either": lemma in net.adjectives and 4 * adjective >= noun,
     }

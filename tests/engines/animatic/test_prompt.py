@@ -175,6 +175,55 @@ def test_words_of_the_camera_that_are_things_too(
     assert list(brief.archetypes) == archetypes
 
 
+@pytest.mark.parametrize(
+    ("prompt", "names"),
+    [
+        ("a clear night", ["clear", "night"]),
+        ("a dark forest", ["night", "forest"]),
+        ("a stormy sea", ["rough", "sea", "storm"]),
+        ("an autumn forest in the morning mist", ["forest", "dawn", "fog"]),
+        ("a summer day", ["day"]),
+    ],
+)
+def test_a_phrase_means_all_that_it_says(prompt: str, names: list[str]) -> None:
+    assert parse(prompt).names == frozenset(names)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "places", "weathers", "archetypes"),
+    [
+        ("a sea of clouds", [], ["cloudy"], []),
+        ("a shower of bright sparks", [], [], ["fire"]),
+        ("mountains of books", [], [], ["picture"]),
+        ("the Sea of Japan, mountains of Norway", ["sea", "mountains"], [], ["location", "location"]),
+        ("the wall of a house", [], [], ["room", "building"]),
+        ("a cup of coffee", [], [], ["tableware", "food"]),
+    ],
+)
+def test_words_of_shape_and_amount_are_no_things(
+    prompt: str, places: list[str], weathers: list[str], archetypes: list[str]
+) -> None:
+    brief = parse(prompt)
+    assert (list(brief.places), list(brief.weathers), list(brief.archetypes)) == (
+        places,
+        weathers,
+        archetypes,
+    )
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "snow falls", "confetti falls, fog drifts", "a crane unfolds and flies away", "a businesswoman steps out",
+        "a tornado tears across a field", "a skateboarder kickflips", "a hedgehog crossing roads",
+    ],
+)  # fmt: skip
+def test_what_is_done_is_no_thing(prompt: str) -> None:
+    nouns = parse(prompt).archetypes
+    assert set(nouns) <= {"material", "bird", "person", "quadruped"}
+    assert len(nouns) <= 1
+
+
 def test_bullet_time_is_a_move_and_a_pace() -> None:
     brief = parse("bullet time")
     assert brief.moves == ("orbit",)

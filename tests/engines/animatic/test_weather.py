@@ -189,6 +189,11 @@ def test_nothing_falls_where_nothing_sheds_unless_it_is_named(place: str, season
     assert getattr(weather(f"hills in {season}"), what) > 0
 
 
+def test_what_falls_may_be_named_in_any_language() -> None:
+    assert weather("Herbst am Meer").leaves == 0
+    assert weather("Herbst am Meer, Blätter im Wind").leaves > 0
+
+
 @pytest.mark.parametrize(
     ("prompt", "negative"),
     [("hills in autumn without falling leaves", ""), ("hills in autumn", "falling leaves")],

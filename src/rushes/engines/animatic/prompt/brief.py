@@ -18,8 +18,8 @@ class Wish:
 @dataclass(frozen=True)
 class Brief:
     """What was understood. Empty fields were not said. `implied` are places that things belong to (a sofa to a room), `archetypes` of all nouns,
-    drawn or not. `readings` are words of the prompt and what they were read as: an archetype or "kind:name". `undrawn` are
-    read too, but cannot be drawn yet; `ignored` are words that said nothing."""
+    drawn or not. `readings` are words of the prompt and what they were read as: an archetype or "kind:name". `english` are the same words
+    in English, `undrawn` those that cannot be drawn yet; `ignored` are words that said nothing."""
 
     places: tuple[str, ...] = ()
     implied: tuple[str, ...] = ()
@@ -35,6 +35,7 @@ class Brief:
     effects: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     readings: tuple[tuple[str, str], ...] = ()
+    english: frozenset[str] = frozenset()
     undrawn: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 

@@ -26,6 +26,10 @@ AFTER_PLACE = frozenset(_PLACED.split())
 JOINTS = AFTER_PLACE | word_set(
     "up down out off to through away back along the a an and or of with as so it me us"
 )
+ONWARDS = word_set(
+    "up down out off away back along across through past into onto toward towards forward outside"
+)
+"""Where something goes that is done."""
 DOER = word_set("he she they we you i it who to can will would and or then while as but not")
 """Words after which a doubtful word is something done."""
 LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect", "snake", "primate", "robot", "person"})
@@ -93,7 +97,8 @@ def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:
             inflected = form != last and last.endswith(("ing", "ed"))
             if not inflected and (length > 1 or _is_noun(tokens, at, form, before)):
                 return length, known[head + form]
-    return (1, made) if (made := _made(tokens[at])) else (0, "")
+    made = "" if is_done(tokens, at, before) else _made(tokens[at])
+    return (1, made) if made else (0, "")
 
 
 def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
@@ -104,10 +109,14 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if before and following and following[0] in BEFORE_NOUN - {"of", "with"}:
         # "A woman painting a fence", "waves batter the ship".
         return False
-    one = token.removesuffix("s")
-    rare = token not in known.common and one in known.common
-    if noun == token != one and one in known.archetype and (rare or (before and one in known.verbs)):
-        # "Twin tails" are no tail coat, and "a leaf falls" is no waterfall.
+    ones = plain_forms(token)[1:] if token.endswith("s") else []
+    if noun == token and any(
+        (one in known.archetype and one in known.common and token not in known.common)
+        or (before and one in known.verbs)
+        or (one in known.both and is_done(tokens, at, before))
+        for one in ones
+    ):
+        # "Twin tails" are no tail coat, "snow falls" is no waterfall, and who "steps out" is no stair.
         return False
     if noun in known.either and noun == token and _names(tokens, at + 1):
         # "A small bowl", "an open hood": it only says what the next noun is like.
@@ -115,11 +124,25 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if noun in known.verbs and token.endswith("ing") and _names(tokens, at + 1):
         # "A burning house".
         return False
-    if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"] or last in known.adjectives:
+    if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"]:
         return True
     plural = noun != token and token.endswith("s")
     if noun in known.adverbs and noun not in known.verbs:
         return plural
+    if last in known.adjectives:
+        return True
+    if noun == token and not before and noun in known.either and noun not in known.common:
+        # "Hypnotic" is no drug.
+        return False
+    if (
+        token.endswith("ing")
+        and before in LIVING
+        and following
+        and any(form in known.verbs or form in known.both for form in plain_forms(token)[1:])
+        and (following[0] in BEFORE_NOUN or _names(tokens, at + 1))
+    ):
+        # "A hedgehog crossing roads".
+        return False
     if noun not in known.verbs:
         return noun not in known.both or not is_done(tokens, at, before)
     if last in DOER or is_done(tokens, at, before):
@@ -129,8 +152,10 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if token.endswith("ing"):
         # "Porch railing", but "laundry hanging on a line".
         return ends and bool(before) and before not in LIVING and known.archetype[noun] not in VAGUE
-    if plural and before and following and following[0] in JOINTS:
-        # "A leaf falls into the river".
+    on = bool(following) and following[0] in JOINTS
+    goes = bool(following) and following[0] in ONWARDS
+    if plural and (goes or (before and (on or not (last.endswith("s") or token in known.archetype)))):
+        # "A leaf falls into the river", "unfolds and flies away", "smoke drifts".
         return False
     if (
         (plural and not (happens and last[0].isalnum()))

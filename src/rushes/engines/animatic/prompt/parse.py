@@ -27,6 +27,7 @@ from rushes.engines.animatic.prompt.words import NEGATING, NEGATIONS, STOP, plai
 from rushes.engines.animatic.tables import table
 
 Phrase = tuple[str, ...]
+Meanings = tuple[str, ...]
 KINDS = (
     "place", "time", "weather", "season", "subject", "action", "mood", "look", "colour", "effect", "technique", "style",
 )  # fmt: skip
@@ -43,6 +44,8 @@ TOGETHER = word_set(
 """Counts that are nouns themselves unless *of* follows."""
 STEADY = frozenset({"place", "subject", "time", "season", "weather"})
 """Kinds whose words are things: "parked" is not a park."""
+NAMED = {"place": "location", "weather": "event", "time": "event"}
+"""The archetypes of what phrases name, for the word behind them."""
 UNDRAWN = frozenset({"technique", "style"})
 """Kinds that are understood, but change nothing yet."""
 EATEN = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
@@ -58,20 +61,21 @@ MOST_IGNORED = 40
 
 
 @cache
-def _phrases() -> Mapping[Phrase, str]:
-    """Every phrase of the lexicon → "kind:name". A phrase may stand in several kinds; the first kind wins."""
+def _phrases() -> Mapping[Phrase, Meanings]:
+    """Every phrase of the lexicon → its "kind:name", in the order of the kinds."""
     lexicon = table("lexicon")
-    known: dict[Phrase, str] = {}
+    known: dict[Phrase, Meanings] = {}
     for kind in KINDS:
         for name, phrases in lexicon[kind].items():
             for phrase in phrases:
-                known.setdefault(tuple(words(phrase)), f"{kind}:{name}")
+                said = tuple(words(phrase))
+                known[said] = (*known.get(said, ()), f"{kind}:{name}")
     return known
 
 
 @cache
-def _moves() -> Mapping[Phrase, str]:
-    return {tuple(words(phrase)): name for name, row in table("camera").items() for phrase in row["words"]}
+def _moves() -> Mapping[Phrase, Meanings]:
+    return {tuple(words(phrase)): (name,) for name, row in table("camera").items() for phrase in row["words"]}
 
 
 @cache
@@ -92,16 +96,16 @@ def _words(kind: str) -> frozenset[str]:
     return frozenset(table("lexicon")[kind]["words"])
 
 
-def _longest(tokens: list[str], at: int, known: Mapping[Phrase, str]) -> tuple[int, str]:
+def _longest(tokens: list[str], at: int, known: Mapping[Phrase, Meanings]) -> tuple[int, Meanings]:
     """How many tokens from `at` on make the longest known phrase, and what it means; the last may be inflected."""
     for length in range(min(5, len(tokens) - at), 0, -1):
         head = tuple(tokens[at : at + length - 1])
         for form in plain_forms(tokens[at + length - 1]):
-            meaning = known.get((*head, form), "")
+            meanings = known.get((*head, form), ())
             done = form != tokens[at + length - 1] and tokens[at + length - 1].endswith(("ing", "ed"))
-            if meaning and not (done and meaning.partition(":")[0] in STEADY):
-                return length, meaning
-    return 0, ""
+            if meanings and not (done and meanings[0].partition(":")[0] in STEADY):
+                return length, meanings
+    return 0, ()
 
 
 @dataclass
@@ -138,8 +142,9 @@ class _Reading:
         elif name not in self.moves:
             self.moves.append(name)
 
-    def meaning(self, kind: str, name: str, said: str) -> None:
-        self.readings.append((said, f"{kind}:{name}"))
+    def meaning(self, meaning: str, said: str) -> None:
+        kind, _, name = meaning.partition(":")
+        self.readings.append((said, meaning))
         if kind == "colour":
             self.colour = name
         elif self.negated:
@@ -181,9 +186,15 @@ def parse(prompt: str) -> Brief:
     pairs = [pair for pair in translated(prompt, _phrase_words(), _idioms()) if pair[0] not in MANNERS]
     tokens = [token for token, _ in pairs]
     reading = _Reading()
+    sayings = [said for _, said in pairs]
+    english: set[str] = set()
     at = 0
     while at < len(tokens):
-        at += max(_read(tokens, [said for _, said in pairs], at, reading), 1)
+        known = len(reading.readings)
+        length = _read(tokens, sayings, at, reading)
+        if len(reading.readings) > known:
+            english.update(tokens[at : at + length])
+        at += length
     found = reading.found
     # There is one hour in a picture: of "night" and "noon" the first.
     reading.undrawn += [
@@ -204,6 +215,7 @@ def parse(prompt: str) -> Brief:
         effects=tuple(found["effect"]),
         without=frozenset(reading.without),
         readings=tuple(dict.fromkeys(reading.readings)),
+        english=frozenset(english),
         undrawn=tuple(dict.fromkeys(reading.undrawn))[:MOST_IGNORED],
         ignored=tuple(dict.fromkeys(reading.ignored))[:MOST_IGNORED],
     )
@@ -229,21 +241,22 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         if unicodedata.category(token[0]).startswith("S"):
             reading.ignored.append(sayings[at])
         return 1
-    length, name = _longest(tokens, at, _moves())
+    if _is_figure(tokens, at):
+        return 1
+    length, meant = _longest(tokens, at, _moves())
     long_noun, archetype = noun_at(tokens, at, before)
     thing = length < long_noun or (length == 1 and long_noun and _is_thing(tokens, at, before))
     if length and not thing:
         phrase = tuple(tokens[at : at + length])
-        further, name = _directed(tokens, at + length, name)
+        further, name = _directed(tokens, at + length, meant[0])
         length += further
         reading.move(name, said(length))
         # "Bullet time" is a move and a pace.
-        kind, _, name = _phrases().get(phrase, "").partition(":")
-        if kind:
-            reading.meaning(kind, name, said(length))
+        for meaning in _phrases().get(phrase, ()):
+            reading.meaning(meaning, said(length))
         return length
-    length, meaning = _longest(tokens, at, _phrases())
-    kind, _, name = meaning.partition(":")
+    length, meant = _longest(tokens, at, _phrases())
+    kind, _, name = meant[0].partition(":") if meant else ("", "", "")
     if length == 1 and long_noun <= 1 and kind in STEADY and is_done(tokens, at, before):
         length = 0
     if kind == "colour" and long_noun and _stands(tokens, at + length):
@@ -252,15 +265,12 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
     # "A fly" is an insect, whatever else flies.
     named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
     if length and length >= max(long_noun, 1) and not (named and long_noun):
-        reading.meaning(kind, name, said(length))
-        if kind == "subject":
-            reading.before = name
-        elif kind == "place":
-            reading.before = "location"
+        for meaning in meant:
+            reading.meaning(meaning, said(length))
+        reading.before = name if kind == "subject" else NAMED.get(kind, "")
         return length
     if token in table("lexicon")["alone"] and _is_alone(tokens, at):
-        kind, _, name = table("lexicon")["alone"][token].partition(":")
-        reading.meaning(kind, name, said(1))
+        reading.meaning(table("lexicon")["alone"][token], said(1))
         return 1
     of = tokens[at + 1 : at + 2] == ["of"]
     if token == "can" and (of or tokens[at - 1 : at] in (["a"], ["the"])):
@@ -285,13 +295,31 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         reading.before = archetype
         reading.noun(archetype, said(long_noun))
         # A kitchen table stands in a kitchen.
-        home = _phrases().get((token,), "") if long_noun > 1 else ""
-        if home.startswith("place:") and not reading.negated:
-            reading.implied.insert(0, home.removeprefix("place:"))
+        for meaning in _phrases().get((token,), ()) if long_noun > 1 else ():
+            if meaning.startswith("place:") and not reading.negated:
+                reading.implied.insert(0, meaning.removeprefix("place:"))
         return long_noun
     elif not is_nothing_to_draw(token):
         reading.ignored.append(sayings[at])
     return 1
+
+
+def _is_figure(tokens: list[str], at: int) -> bool:
+    """True when the word at `at` is only the shape or the amount of what *of* joins to it: "a sea of clouds", but "the Sea of
+    Japan" and "the wall of a house"."""
+    if tokens[at + 1 : at + 2] != ["of"] or _words("figure").isdisjoint(plain_forms(tokens[at])):
+        return False
+    for k in range(at + 2, min(at + 5, len(tokens))):
+        if tokens[k] in BEFORE_NOUN or not tokens[k][0].isalnum():
+            return False
+        length, archetype = noun_at(tokens, k)
+        if length:
+            return archetype not in ("location", "street")
+        if kinds := {meaning.partition(":")[0] for meaning in _longest(tokens, k, _phrases())[1]} - {
+            "colour"
+        }:
+            return not kinds.isdisjoint(STEADY)
+    return False
 
 
 def _stands(tokens: list[str], at: int) -> bool:

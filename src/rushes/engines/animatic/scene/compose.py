@@ -144,7 +144,7 @@ def _seasoned(
 ) -> Weather:
     """The weather with what the season of this row lets fall where it grows or was named, and with the snow that lies:
     what falls now, and a winter's."""
-    named = {*row.get("named", ())} & {*" ".join(brief.understood).split()}
+    named = {*row.get("named", ())} & brief.english
     falls = brief.season not in unwanted and (named or _shows(row, ground))
     if brief.season and not weather.snow and falls:
         weather = replace(weather, **{k: v for k, v in row["falling"].items() if k not in unwanted})
