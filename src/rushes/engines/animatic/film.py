@@ -80,9 +80,14 @@ def report_of(scene: Scene, brief: Brief, warnings: tuple[str, ...] = ()) -> Rep
 
 
 def elsewhere(scene: Scene, brief: Brief) -> tuple[str, ...]:
-    """Words for places that are not seen where the scene is: a picture is of one place."""
+    """Words for what is not seen where the scene is: other places, for a picture is of one; and bodies that have no water
+    there."""
+    cast = {subject.kind for subject in scene.subjects} | brief.without
+    bodies = tuple(wish.word for wish in brief.subjects if wish.kind not in cast)
     here = {f"place:{name}" for name in (scene.place, *scene.ground.get("shows", ()))}
-    return tuple(said for said, kind in brief.readings if kind.startswith("place:") and kind not in here)
+    return bodies + tuple(
+        said for said, kind in brief.readings if kind.startswith("place:") and kind not in here
+    )
 
 
 class SceneFilm:

@@ -6,11 +6,13 @@ moves, and a size in short sides, so that tall and square pictures are composed 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from rushes.engines.animatic.prompt.brief import Brief
 from rushes.engines.animatic.scene.graph import Subject
-from rushes.engines.animatic.tables import places, table
+from rushes.engines.animatic.scene.setting import has_water
+from rushes.engines.animatic.tables import table
 
 if TYPE_CHECKING:
     from rushes.engines.animatic.scene.compose import Dice
@@ -19,11 +21,16 @@ MOST = 6
 
 
 def cast_subjects(
-    brief: Brief, place: str, unwanted: frozenset[str], dice: Dice, aspect: float
+    brief: Brief, ground: Mapping[str, Any], unwanted: frozenset[str], dice: Dice, aspect: float
 ) -> tuple[Subject, ...]:
-    """The bodies of the scene, hero first: everything stated, then seeded extras of the place."""
+    """The bodies of the scene, hero first: everything stated that can be there, then seeded extras of the place."""
     rows = table("subjects")
-    wanted = [wish for wish in brief.subjects if wish.kind not in unwanted and wish.kind in rows]
+    wet = has_water(ground)
+    wanted = [
+        wish
+        for wish in brief.subjects
+        if wish.kind not in unwanted and (wet or not rows[wish.kind].get("afloat"))
+    ]
     action = next(iter(brief.actions), "")
     side = 1 if dice.jitter(1.0) >= 0 else -1
     cast: list[Subject] = []
@@ -48,7 +55,7 @@ def cast_subjects(
                     rank=len(cast),
                 )
             )
-    for kind, chance in places()[place].get("extras", {}).items():
+    for kind, chance in ground.get("extras", {}).items():
         if not cast and kind not in unwanted and dice.happens(float(chance)):
             row = rows[kind]
             cast.append(

@@ -22,8 +22,8 @@ from rushes.engines.animatic.scene.grade import styled
 from rushes.engines.animatic.scene.graph import Scene, Weather
 from rushes.engines.animatic.scene.light import lit_air
 from rushes.engines.animatic.scene.path import Move, Path
-from rushes.engines.animatic.tables import open_air, table
-from rushes.engines.animatic.tables import places as every_place
+from rushes.engines.animatic.scene.setting import laid_out, setting, shows_season
+from rushes.engines.animatic.tables import table
 from rushes.engines.animatic.world.view import Pose
 
 PACES = {"time lapse": (3.0, 16.0), "slow motion": (0.35, 0.35)}
@@ -56,24 +56,11 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     prompt takes away."""
     brief = parse(shot.prompt)
     against = parse(shot.negative_prompt)
-    unwanted = brief.without | against.names | ({against.season} - {""})
+    unwanted = brief.without | against.names | {*against.archetypes} | ({against.season} - {""})
     dice = Dice(shot.seed, shot.cfg_scale)
-    places = every_place()
-    named = [place for place in brief.places if place in places and place not in unwanted]
-    named.sort(key=lambda place: not places[place].get("landmark", False))
-    implied = [place for place in brief.implied if place in places and place not in unwanted]
-    homes = [
-        home
-        for wish in brief.subjects
-        for home in table("subjects")[wish.kind].get("homes", [])
-        if home in places
-    ]
-    # Under a roof, in space or under water one finds oneself only when it was asked for.
     season = table("seasons").get(brief.season, {})
-    outdoors = [place for place in places if open_air(place) and _shows(season, places[place])]
-    open_places = [place for place in outdoors if place not in unwanted] or outdoors
-    place = (named or homes or implied or [dice.choose(open_places)])[0]
-    ground = places[place]
+    place = setting(brief, unwanted, dice)
+    ground = laid_out(place, brief, unwanted)
     time = (
         next(iter(brief.times), "")
         or ("night" if "aurora" in brief.effects else "")
@@ -84,7 +71,7 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     air, exposure = lit_air(time, weather, ground, brief, unwanted, dice, width / height)
     shape = 0 if width > 1.2 * height else 2 if width < 0.8 * height else 1
     path = _path(brief, ground, unwanted, dice, width / height, shape, shot.seconds, shot.seed, time)
-    subjects = cast_subjects(brief, place, unwanted, dice, width / height)
+    subjects = cast_subjects(brief, ground, unwanted, dice, width / height)
     grade = _grade(brief, unwanted, exposure, float(table("times")[time].get("saturation", 1.0)))
     pace, sky_pace = next((PACES[name] for name in brief.effects if name in PACES), (1.0, 1.0))
     scene = Scene(
@@ -133,19 +120,13 @@ def _weather(brief: Brief, ground: dict[str, Any], unwanted: frozenset[str], dic
     )
 
 
-def _shows(season: dict[str, Any], ground: dict[str, Any]) -> bool:
-    """Whether this row of the seasons can be told by what grows here."""
-    grown = {kind["sprite"] for kind in ground.get("plants", ()) if "plants" in ground["layers"]}
-    return "shows" not in season or bool(grown & {*season["shows"]} and not ground.get("warm"))
-
-
 def _seasoned(
     weather: Weather, row: dict[str, Any], brief: Brief, ground: dict[str, Any], unwanted: frozenset[str]
 ) -> Weather:
     """The weather with what the season of this row lets fall where it grows or was named, and with the snow that lies:
     what falls now, and a winter's."""
     named = {*row.get("named", ())} & brief.english
-    falls = brief.season not in unwanted and (named or _shows(row, ground))
+    falls = brief.season not in unwanted and (named or shows_season(row, ground))
     if brief.season and not weather.snow and falls:
         weather = replace(weather, **{k: v for k, v in row["falling"].items() if k not in unwanted})
     mild = ground.get("warm") or ground.get("sheltered") or weather.rain or "snow" in unwanted
@@ -169,6 +150,8 @@ def _path(
             )
         ]
     moves = tuple(Move.named(name, rows[name]) for name in names)
+    # Where the place is laid out for it, a view from above has its height and horizon already.
+    framings = [move for move in moves if not (move.aloft and "aloft" in ground)]
     zoom = (
         float(ground["zoom"]) * (1 + dice.jitter(0.12)) * (1.2 if shape == 2 else 1.1 if shape == 1 else 1.0)
     )
@@ -176,15 +159,21 @@ def _path(
     # The horizon row is chosen for the shape; the tangent that puts it there depends on the focal length.
     row = ground["horizon"][shape] + dice.jitter(0.05)
     tall = 1 / aspect if aspect < 1 else 1.0
-    rise = (row - 0.5) * tall / zoom + sum(move.tilt for move in moves)
+    rise = (row - 0.5) * tall / zoom + sum(move.tilt for move in framings)
     if time == "night" and shape != 0:
         rise += 0.08
-    eye = float(ground["eye"]) * math.prod(move.height for move in moves) * (1 + dice.jitter(0.25))
+    eye = float(ground["eye"]) * math.prod(move.height for move in framings) * (1 + dice.jitter(0.25))
     base = Pose(x=0.0, y=eye, z=0.0, yaw=dice.jitter(0.14), rise=rise, zoom=zoom)
     travel = float(ground["travel"])
+    bodies = (table("subjects")[wish.kind] for wish in brief.subjects)
+    held = min((float(body.get("held", math.inf)) for body in bodies), default=math.inf)
+    if len(framings) < len(moves):
+        # A flight would soon have passed it.
+        travel = min(travel, held / 4)
     return Path(
-        base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25
-    )
+        base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25,
+        held=held,
+    )  # fmt: skip
 
 
 def _grade(brief: Brief, unwanted: frozenset[str], exposure: float, saturation: float) -> Grade:

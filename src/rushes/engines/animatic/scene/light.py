@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from rushes.engines.animatic.scene.compose import Dice
 
 
+CLEAR = {"cloud": 1.0, "exposure": 1.0, "even": 1.0}
+"""What a row of the weathers has where it does not say."""
+
+
 def lit_air(
     time: str,
     weather: Weather,
@@ -29,6 +33,13 @@ def lit_air(
     row: dict[str, Any] = {**table("times")[time], **ground.get("air", {})}
     sheltered = bool(ground.get("sheltered"))
     sky: dict[str, Any] = table("weathers")["clear" if sheltered else weather.name]
+    if "even" in sky and (above := float(ground.get("above", 0.0))):
+        # From above a sea of fog the sky is clear.
+        clear = table("weathers")["clear"]
+        sky = {
+            k: v + (float(clear.get(k, CLEAR.get(k, 0.0))) - v) * above if k != "fog" else v
+            for k, v in sky.items()
+        }
     grey = float(sky["grey"])
     dim = float(sky["sun"])
     if "sun" in unwanted:
@@ -87,9 +98,7 @@ def lit_air(
         soft=float(sky["soft"]),
         cloud_scale=float(row.get("cloud_scale", 0.16)) * float(ground.get("clouds", 1.0)),
         drift=(0.003 * blow, 0.0016 * blow),
-        fog=float(ground["fog"])
-        * (0.15 if "fog" in unwanted else float(sky["fog"]))
-        * (1 + dice.jitter(0.25)),
+        fog=_haze(ground, sky, "fog" in unwanted) * (1 + dice.jitter(0.25)),
         stars=0.0 if {"stars", "night"} & unwanted else float(row.get("stars", 0.0)) * (1 - grey),
         moon=moon and grey < 0.5 and not {"moon", "night"} & unwanted,
         veil=0.0 if ground.get("boundless") else float(sky.get("veil", 0.0)),
@@ -99,6 +108,17 @@ def lit_air(
     lift = 1 + (0.25 + 0.4 * float(row.get("lamps", 0.0))) * grey
     lift *= float(row["daylight"]) if sheltered else 1.0
     return air, float(row["exposure"]) * lift * float(sky.get("exposure", 1.0))
+
+
+def _haze(ground: dict[str, Any], sky: dict[str, Any], unwanted: bool) -> float:
+    """The extinction per metre: the place's own, times what the weather adds; but fog is nearly as thick anywhere."""
+    own = float(ground["fog"])
+    if unwanted:
+        return 0.15 * own
+    thick = own * float(sky["fog"])
+    if even := float(sky.get("even", 0.0)):
+        return float(ground.get("fogged", math.sqrt(thick * even)))
+    return thick
 
 
 def _colour(values: Any) -> Colour:

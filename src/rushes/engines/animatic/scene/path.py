@@ -33,6 +33,7 @@ class Move:
     sway: float = 0.0
     height: float = 1.0
     tilt: float = 0.0
+    aloft: float = 0.0
     closer: float = 1.0
     blur: float = 0.0
 
@@ -49,9 +50,14 @@ class Move:
             cant=self.cant,
             height=self.height,
             tilt=self.tilt,
+            aloft=self.aloft,
             closer=self.closer,
             blur=self.blur,
         )
+
+
+HELD = 0.55
+"""How much of a rise the camera makes up for by looking down at what it holds."""
 
 
 def ease(u: float) -> float:
@@ -71,7 +77,8 @@ def ease(u: float) -> float:
 
 @dataclass(frozen=True)
 class Path:
-    """`pose(t)` for t in 0…seconds. `travel` is the metres of one unit; `pivot` the distance of an orbit's centre."""
+    """`pose(t)` for t in 0…seconds. `travel` is the metres of one unit; `pivot` the distance of an orbit's centre;
+    `held`, where something near is to stay in the picture, how far away that is: a camera that rises looks down at it."""
 
     base: Pose
     moves: tuple[Move, ...]
@@ -80,6 +87,7 @@ class Path:
     pivot: float
     seed: int
     floor: float = 0.3
+    held: float = math.inf
 
     def total(self, field: str) -> float:
         return float(sum(getattr(move, field) for move in self.moves))
@@ -104,6 +112,7 @@ class Path:
             yaw -= angle
         zoom = base.zoom * math.prod(move.zoom for move in self.moves) ** u
         rise = base.rise + self.total("rise") * (u - 0.5) * 1.2
+        rise -= HELD * y / self.held
         pose = replace(
             base,
             x=base.x + x * math.cos(base.yaw) + z * math.sin(base.yaw),

@@ -1,0 +1,113 @@
+"""Where a picture is taken and from where: the place that suits what is in it, views from the air, fog in every place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rushes.core.shot import Shot
+from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.scene.compose import compose
+from rushes.engines.animatic.scene.graph import Scene
+from rushes.engines.animatic.tables import places, table
+from rushes.engines.animatic.world.sprites import DRAWN
+
+from .conftest import render
+
+First = Callable[..., Any]
+FLOWN = [name for name, row in places().items() if "aloft" in row]
+
+
+def composed(prompt: str, **more: Any) -> Scene:
+    return compose(Shot(prompt=prompt, cfg_scale=1.0, **more), 160, 90)[0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "place"),
+    [
+        ("a boat in the city", "skyline"),
+        ("boats below the mountains", "lake"),
+        ("a sailing boat, a village and a river", "river"),
+        ("a boat", "sea"),
+        ("a city", "city"),
+    ],
+)
+def test_what_floats_takes_the_picture_to_the_water(prompt: str, place: str) -> None:
+    assert composed(prompt).place == place
+
+
+def test_what_cannot_float_here_is_not_drawn_and_said(engine: AnimaticEngine) -> None:
+    report = render(engine, Shot(prompt="a red boat in the desert")).report
+    assert report.details["subjects"] == []
+    assert report.details["not_drawn"] == ["boat"]
+    unwanted = render(engine, Shot(prompt="a red boat in the desert", negative_prompt="boats")).report
+    assert unwanted.details["not_drawn"] == []
+
+
+@pytest.mark.parametrize("place", FLOWN)
+def test_from_the_air_more_is_seen(place: str) -> None:
+    ground, air = composed(f"{place}, static shot"), composed(f"drone shot, {place}")
+    between = composed(f"{place} from above")
+    assert ground.path.base.y < between.path.base.y < air.path.base.y
+    assert air.path.base.y > 3 * ground.path.base.y
+    assert air.path.base.rise < ground.path.base.rise
+
+
+def test_a_wood_is_seen_from_above_its_trees(first: First) -> None:
+    assert "trunks" not in composed("aerial view of a forest").ground["layers"]
+    picture = first("aerial view of a jungle by day, clear sky", cfg_scale=1.0)[30:].astype(int)
+    assert (picture[..., 1] > picture[..., [0, 2]].max(axis=2)).mean() > 0.9
+
+
+def test_a_camera_that_rises_keeps_a_boat_in_the_picture() -> None:
+    for prompt in ("a boat on a lake, crane up", "a boat at sea, crane up"):
+        path = composed(prompt).path
+        boat = np.array([[0.0, 0.0, path.held]], np.float32)
+        rows = [path.pose(t).project(boat, 160, 90)[0, 1] for t in np.linspace(0, path.seconds, 9)]
+        assert min(rows) > 0
+        assert max(rows) < 90
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "gone"),
+    [
+        ("beach by day", "palm trees", "palm"),
+        ("meadow by day without flowers", "", "flower"),
+        ("hills", "trees", "broadleaf"),
+    ],
+)
+def test_what_grows_can_be_left_out(prompt: str, negative: str, gone: str) -> None:
+    def sprites(scene: Scene) -> set[str]:
+        return {plant["sprite"] for plant in scene.ground["plants"] if "plants" in scene.ground["layers"]}
+
+    assert gone in sprites(composed(prompt.partition(" without")[0]))
+    assert gone not in sprites(composed(prompt, negative_prompt=negative))
+
+
+def test_growth_names_sprites_that_exist() -> None:
+    assert {sprite for row in table("growth").values() for sprite in row} <= {*DRAWN}
+
+
+def test_a_nebula_is_far_from_any_planet() -> None:
+    assert composed("a nebula in deep space").ground["layers"] == ["nebula"]
+    assert "planet" in composed("a planet before a nebula").ground["layers"]
+    assert "planet" in composed("outer space").ground["layers"]
+
+
+@pytest.mark.parametrize("place", ["forest", "bamboo", "meadow", "river", "lake", "city", "coast", "temple"])
+def test_fog_is_nearly_as_thick_anywhere(place: str) -> None:
+    """What is near is seen through it, and what is far is not."""
+    fog = composed(f"{place} in fog").air.fog
+    assert 15 < 1 / fog < 700
+
+
+def test_peaks_stand_above_the_fog(first: First) -> None:
+    assert composed("mountains in fog").air.veil < 0.5 < composed("hills in fog").air.veil
+    clear, fog = (
+        first(f"mountains at sunset, {weather}, static shot", cfg_scale=1.0)[:30].astype(int)
+        for weather in ("clear sky", "fog")
+    )
+    assert fog[..., 0].mean() / fog[..., 2].mean() > 0.7 * clear[..., 0].mean() / clear[..., 2].mean()
