@@ -204,10 +204,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 
 def _kernels(_: Settings) -> Iterator[Finding]:
-    import platformdirs
+    from rushes.engines.animatic.cache import shelf
 
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    folder = Path(chosen) if chosen else platformdirs.user_cache_path("rushes")
+    folder = shelf()
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if os.access(there, os.W_OK | os.X_OK):
         yield Finding("kernels", "ok", f"compiled kernels are kept in {folder}")

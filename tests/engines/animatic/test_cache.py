@@ -10,13 +10,12 @@ from pathlib import Path
 import pytest
 
 from rushes.engines.animatic import AnimaticEngine, cache
-from rushes.engines.animatic.tables import places, table
-from rushes.engines.animatic.warm import everything
 
 
 @pytest.fixture
 def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(cache, "shelf", lambda: tmp_path)
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     return tmp_path
 
 
@@ -36,6 +35,16 @@ def test_kernels_of_other_versions_go_when_nobody_has_used_them_for_long(shelf: 
     os.utime(mark, (now, now - cache.UNUSED - 60))
     assert cache.open_folder("cpu") == mine
     assert sorted(shelf.iterdir()) == sorted([mine, used])
+
+
+def test_nothing_is_removed_where_the_user_chose_the_folder(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(shelf))
+    (shelf / "theirs").touch()
+    os.utime(shelf / "theirs", (0, 0))
+    assert cache.open_folder("cpu").parent == shelf
+    assert (shelf / "theirs").exists()
 
 
 def test_a_folder_in_use_is_marked_so(shelf: Path) -> None:
@@ -72,13 +81,22 @@ def test_another_cpu_or_an_edited_kernel_is_another_folder(
     assert cache.open_folder("zen") != first
 
 
-def test_everything_is_compiled_ahead_of_time() -> None:
-    drawn = {name: f"{name} in the rain" in set(everything()) for name in places()}
-    for name, row in places().items():
-        others = {layer for other, done in drawn.items() if done for layer in places()[other]["layers"]}
-        assert set(row["layers"]) <= others, name
-    rigs = {row["rig"] for row in table("subjects").values()}
-    assert {table("subjects")[name]["rig"] for name in everything() if name in table("subjects")} == rigs
+def test_what_is_compiled_is_kept_and_what_fails_is_not(shelf: Path) -> None:
+    with cache.turn(shelf, "a", wait=True) as ours:
+        assert ours
+        assert not cache.is_kept(shelf, "a")
+    with pytest.raises(ZeroDivisionError), cache.turn(shelf, "b", wait=True):
+        1 / 0  # noqa: B018
+    assert cache.is_kept(shelf, "a")
+    assert not cache.is_kept(shelf, "b")
+    assert not cache.is_kept(shelf, "c")
+
+
+def test_what_another_compiles_is_left_to_it(shelf: Path) -> None:
+    with cache.turn(shelf, "a", wait=True), cache.turn(shelf, "a", wait=False) as ours:
+        assert not ours
+    with cache.turn(shelf, "a", wait=False) as ours:
+        assert ours
 
 
 def test_preparing_again_ends_without_loading_the_compiler(tmp_path: Path) -> None:

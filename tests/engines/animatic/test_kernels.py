@@ -146,7 +146,7 @@ def test_what_land_is_lit_by_is_kept_to_half_a_step() -> None:
     assert (np.abs(kept - lit) <= 0.51 / np.array([255, OPEN, RISE, RISE])).all()
 
 
-@kernel
+@kernel("u4[:, ::1], i8, f4[::1], f4[::1], f4[::1]")
 def _read(tile: Plane, size: int, x: Plane, y: Plane, out: Plane) -> None:
     flat = tile.reshape(-1)
     where, fx, fy = scratch(16, i4), scratch(16, f4), scratch(16, f4)

@@ -1,8 +1,9 @@
-"""Where compiled kernels are kept between runs, what still has to be compiled, and what may go.
+"""Where compiled kernels are kept between runs, who compiles which, and what may go.
 
-The folder is the user's, one for each version, CPU and content of the rooms that hold kernels (numba checks only the
-file of the outermost function, so an edited helper would otherwise go unnoticed). `NUMBA_CACHE_DIR`, where the user set
-it, wins, and nothing is removed there. This file imports nothing heavy: servers and workers ask it too.
+The folder is the user's, one for each version, CPU, place and content of the rooms that hold kernels (numba checks only
+the file of the outermost function, so an edited helper would otherwise go unnoticed). Each kernel has a file in it, which
+is locked by the process that compiles it and says afterwards that it is kept. `NUMBA_CACHE_DIR`, where the user set it,
+wins, and nothing is removed there. This file imports nothing heavy: servers and workers ask it too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -28,12 +29,12 @@ UNUSED = 14 * 24 * 3600.0
 
 @cache
 def sources() -> str:
-    """A digest of every file that can change a kernel: those of rooms in which any is compiled."""
+    """A digest of every file that can change a kernel, and of where they lie: those of rooms in which any is compiled."""
     here = Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(bytes(here))
     for room in sorted(path for path in here.iterdir() if path.is_dir()):
         texts = [path.read_bytes() for path in sorted(room.rglob("*.py"))]
-        if any(b"@kernel" in text or b"@inner" in text for text in texts):
+        if any(b"@kernel(" in text or b"@inner" in text for text in texts):
             for text in texts:
                 digest.update(text)
     digest.update((here / "runtime.py").read_bytes())
@@ -42,8 +43,7 @@ def sources() -> str:
 
 def shelf() -> Path:
     """The folder that holds the folders of all versions."""
-    chosen = os.environ.get("NUMBA_CACHE_DIR")
-    return Path(chosen) if chosen else user_cache_path("rushes") / "kernels"
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or user_cache_path("rushes") / "kernels")
 
 
 def open_folder(cpu: str) -> Path:
@@ -57,7 +57,8 @@ def open_folder(cpu: str) -> Path:
     except OSError:
         # A read-only home still renders; it only compiles again in the next process.
         return Path(tempfile.mkdtemp(prefix="rushes-kernels-"))
-    prune(folder)
+    if "NUMBA_CACHE_DIR" not in os.environ:
+        prune(folder)
     return folder
 
 
@@ -78,6 +79,43 @@ def prune(used: Path) -> None:
                     shutil.rmtree(other, ignore_errors=True)
                 else:
                     other.unlink()
+
+
+@contextmanager
+def turn(folder: Path, kernel: str, wait: bool) -> Iterator[bool]:
+    """Inside, it is this process's turn to compile the kernel, or to read it: True. Another's, which is not waited for
+    unless `wait`: False."""
+    with (folder / kernel).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+        if not file.tell():
+            file.write("kept")
+
+
+def is_kept(folder: Path, kernel: str) -> bool:
+    """Whether the kernel has been compiled."""
+    try:
+        return (folder / kernel).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def want(folder: Path, names: Iterable[str]) -> None:
+    """A picture waits for these kernels, in that order."""
+    with suppress(OSError):
+        (folder / "wanted").write_text("\n".join(names))
+
+
+def wanted(folder: Path) -> list[str]:
+    """The kernels that were last waited for."""
+    try:
+        return (folder / "wanted").read_text().splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _mark() -> Path:

@@ -74,9 +74,12 @@ class AnimaticEngine:
         return Footprint(memory=500_000_000 + 200_000_000 * threads(), device="cpu", load_seconds=30.0)
 
     def load(self, control: Control) -> None:
+        # What draws in every clip comes with it.
+        import rushes.engines.animatic.film  # noqa: F401
         from rushes.engines.animatic.warm import warm_up
 
-        warm_up(control)
+        warm_up(control, Phase.LOAD)
+        control.progress(Phase.LOAD, 1.0, "ready")
 
     def preparation(self) -> tuple[str, ...]:
         from rushes.engines.animatic import cache

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from rushes.core.request import Phase
 from rushes.core.shot import Shot
 from rushes.engines.animatic import cache
-from rushes.engines.animatic.creature.stage import Troupe
 from rushes.engines.animatic.post.bloom import bloom
 from rushes.engines.animatic.post.falling import Falling
 from rushes.engines.animatic.post.focus import soften
@@ -28,16 +27,16 @@ from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.sound.mix import mix
 from rushes.engines.animatic.tables import colour
-from rushes.engines.animatic.world.layers import layers
+from rushes.engines.animatic.warm import warm_up
+from rushes.engines.animatic.world.layers import build, open_rooms
 from rushes.engines.animatic.world.lightning import Lightning
 from rushes.engines.animatic.world.sky import Sky
 from rushes.engines.animatic.world.stars import Stars
-from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
 from rushes.engines.base import Control, Picture, Plan, Report, Samples
 
-_drawn: set[str] = set()
-"""Places drawn by this process, so that their kernels are ready."""
+if TYPE_CHECKING:
+    from rushes.engines.animatic.creature.stage import Troupe
 
 
 class Film(Protocol):
@@ -55,12 +54,15 @@ def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], c
     scene, brief = compose(shot, plan.width, plan.height)
     control.check()
     cache.touch(FOLDER)
-    # Kernels that only some places need are compiled when the first of those is drawn.
-    control.progress(Phase.RENDER, 0.0, "building the place" if scene.place in _drawn else "compiling")
     if image is not None:
         from rushes.engines.animatic.photo.film import PhotoFilm
 
         return PhotoFilm(image, scene, brief, plan, control)
+    open_rooms(scene)
+    if scene.subjects:
+        import rushes.engines.animatic.creature.stage  # noqa: F401
+    warm_up(control, Phase.RENDER)
+    control.progress(Phase.RENDER, 0.0, "building the place")
     return SceneFilm(scene, brief, plan, size, control)
 
 
@@ -105,10 +107,12 @@ class SceneFilm:
         # Each place has a sky of its own, also where the seed is the same.
         clouds = scene.seed ^ zlib.crc32(scene.place.encode())
         self._sky = Sky(scene.air, clouds, tint, float(scene.ground.get("veil", 0.0)))
-        self._layers = layers(scene, size[1], control)
-        grounds = (layer.ground for layer in self._layers if isinstance(layer, Terrain))
-        middle, wide = self._pose(scene.seconds / 2), size[0] / min(size)
-        self._troupe = Troupe(scene, middle, wide, next(grounds, None))
+        self._layers, ground = build(scene, size[1], control)
+        self._troupe: Troupe | None = None
+        if scene.subjects:
+            from rushes.engines.animatic.creature.stage import Troupe
+
+            self._troupe = Troupe(scene, self._pose(scene.seconds / 2), size[0] / min(size), ground)
         self._stars = Stars(scene.air, scene.seed)
         self._lightning = Lightning(
             scene.weather.lightning,
@@ -130,7 +134,6 @@ class SceneFilm:
             canvas, printed = self._canvas()
         picture = self._draw(number, canvas, printed)
         self._spare.append((canvas, printed))
-        _drawn.add(self.scene.place)
         return picture
 
     def _canvas(self) -> tuple[Canvas, Print]:
@@ -146,7 +149,8 @@ class SceneFilm:
         haze = self._sky.haze(canvas, pose)
         for layer in self._layers:
             layer.draw(canvas, pose, t, haze)
-        self._troupe.draw(canvas, pose, t, haze)
+        if self._troupe:
+            self._troupe.draw(canvas, pose, t, haze)
         if blur := scene.path.total("blur"):
             soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
         self._lightning.light(canvas, clock)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from rushes.engines.animatic.creature.rig import points
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, i8, inner, kernel
 from rushes.engines.animatic.world.mathx import clamp, hash01
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -90,7 +90,7 @@ def _body(x: float, y: float, z: float, b: Plane, n: int) -> Real:
     return d
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[::1], f4[:, ::1], f4[::1], f4[::1], f4[::1]")
 def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp: Plane) -> None:
     """Draw `body` into `light` (H, W, 4) within `box` (x0, y0, x1, y1). `ball` centre and radius; `lamp` sun direction,
     sunlight, ambient, ground, haze (3 each), then clearness, floor height, mirror share, time, texture."""
@@ -107,7 +107,7 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
         right = min(left + TILE, x1)
         bottom = min(top + TILE, y1)
         b = np.empty(body.shape, np.float32)
-        n = 0
+        n = i8(0)
         for k in range(body.shape[0]):
             corners = 2 if body[k, 9] < f4(0.5) else 3
             low_x = f4(1e9)
@@ -188,10 +188,20 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                 if (mirror == f4(0) and hy < floor) or (mirror > f4(0) and hy > floor):
                     continue
                 step = f4(0.005) * ball[3]
-                d0 = _body(hx, hy, hz, b, n)
-                nx = _body(hx + step, hy, hz, b, n) - d0
-                ny = _body(hx, hy + step, hz, b, n) - d0
-                nz = _body(hx, hy, hz + step, b, n) - d0
+                d0, nx, ny, nz = f4(0), f4(0), f4(0), f4(0)
+                # A loop, or the compiler would do the body's code four times over.
+                for side in range(4):
+                    d = _body(
+                        hx + step * f4(side == 1), hy + step * f4(side == 2), hz + step * f4(side == 3), b, n
+                    )
+                    if side == 0:
+                        d0 = d
+                    elif side == 1:
+                        nx = d - d0
+                    elif side == 2:
+                        ny = d - d0
+                    else:
+                        nz = d - d0
                 r = f4(0)
                 g = f4(0)
                 bl = f4(0)
@@ -218,9 +228,9 @@ def trace(light: Plane, box: Plane, body: Plane, view: Plane, ball: Plane, lamp:
                     lx = (hx - ball[0]) * texture
                     ly = (hy - ball[1]) * texture
                     lz = (hz - ball[2]) * texture
-                    grain = hash01(i4(np.floor(lx * f4(9))), i4(np.floor(ly * f4(4) + lz * f4(5))), 3) - f4(
-                        0.5
-                    )
+                    grain = hash01(
+                        i4(np.floor(lx * f4(9))), i4(np.floor(ly * f4(4) + lz * f4(5))), i4(3)
+                    ) - f4(0.5)
                     r *= f4(1) + grain * f4(0.2)
                     g *= f4(1) + grain * f4(0.2)
                     bl *= f4(1) + grain * f4(0.2)

@@ -12,7 +12,7 @@ from rushes.engines.animatic.post.tone import planes
 from rushes.engines.animatic.runtime import Bytes, Plane, f4, i4, kernel
 
 
-@kernel
+@kernel("u1[:, ::1], u1[:, ::1], u1[:, ::1], f4[:, ::1]")
 def _splat(y: Bytes, cb: Bytes, cr: Bytes, items: Plane) -> None:
     """Rows of `items`: column, row, half the streak (dx, dy), radius, alpha, then Y, Cb, Cr."""
     rows, columns = y.shape

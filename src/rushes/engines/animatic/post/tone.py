@@ -45,7 +45,7 @@ def _curve(x: float) -> Real:
     return np.sqrt((x * (f4(2.51) * x + f4(0.03))) / (x * (f4(2.43) * x + f4(0.59)) + f4(0.14)))
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[:, ::1], f4[::1]")
 def develop(light: Plane, bloom: Plane, y: Plane, cb: Plane, cr: Plane, grade: Plane) -> None:
     """`light` (H, W, 4) and `bloom` (of any height, W, 3) → `y` in 16…235, `cb`, `cr` around 0, all (H, W)."""
     rows, columns, _ = light.shape
@@ -115,19 +115,19 @@ def _noise() -> Plane:
 _NOISE: Plane = _noise()
 
 
-@kernel
+@kernel("f4[:, ::1], f4[:, ::1], f4[:, ::1], u1[::1], f4[:, ::1], f4, i4")
 def _finish(y: Plane, cb: Plane, cr: Plane, out: Bytes, noise: Plane, grain: float, seed: int) -> None:
     rows, columns = y.shape
     area, half, quarter = rows * columns, columns // 2, rows * columns // 4
     strength = f4(grain) * f4(219)
     for j in range(rows):
-        start = mixed(j, 0, seed) & i4(NOISE - 1)
+        start = mixed(i4(j), i4(0), seed) & i4(NOISE - 1)
         source, speckle = y[j], noise[0, start : start + columns]
         row = out[j * columns : (j + 1) * columns]
         for i in range(columns):
             row[i] = np.uint8(min(max(source[i] + speckle[i] * strength + f4(0.5), f4(16)), f4(235)))
     for j in range(rows // 2):
-        start = mixed(j, 1, seed) & i4(NOISE - 1)
+        start = mixed(i4(j), i4(1), seed) & i4(NOISE - 1)
         speckle = noise[1, start : start + half]
         for c in range(2):
             source = cb[j] if c == 0 else cr[j]

@@ -34,7 +34,7 @@ STONE = ("#8f5a45", "#b3a184", "#8d8a86", "#c4b7a0", "#6f5f58", "#a8794f", "#4a5
 """Walls: brick, sandstone, concrete, plaster, dark brick, terracotta; the last is the metal between panes of glass."""
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[::1], f4[:, ::1], f4[:, ::1], f4[:, ::1], f4[::1], f4[::1], f4")
 def _walls(
     light: Plane, base: Plane, heights: Plane, stone: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:
@@ -71,7 +71,7 @@ def _walls(
         for _ in range(STEPS):
             high = heights[iz & i4(size - 1), ix & i4(size - 1)]
             if high > f4(0):
-                inset = f4(1) + f4(2.5) * hash01(ix, iz, seed + 1)
+                inset = f4(1) + f4(2.5) * hash01(ix, iz, i4(seed + 1))
                 ta = (f4(ix) * cell + inset - view[0]) / rx
                 tb = (f4(ix + 1) * cell - inset - view[0]) / rx
                 tc = (f4(iz) * cell + inset - view[2]) / rz
@@ -90,11 +90,11 @@ def _walls(
                         facing = -lamp[0] * f4(sx) if side == 0 else -lamp[2] * f4(sz)
                         clear = decay(enter * np.sqrt(px * px + f4(1)) * lamp[12])
                         who = i4(ix * i4(92821) + iz * i4(68917) + side * i4(31))
-                        style = hash01(who, 2, seed)
-                        hue = hash01(ix, iz, seed + 4)
+                        style = hash01(who, i4(2), seed)
+                        hue = hash01(ix, iz, i4(seed + 4))
                         storey = f4(3.2)
-                        bay = f4(1.7) + hash01(ix, iz, seed + 5) * f4(1.8)
-                        lived = f4(0.12) + f4(0.5) * hash01(who, 3, seed) * hash01(who, 3, seed)
+                        bay = f4(1.7) + hash01(ix, iz, i4(seed + 5)) * f4(1.8)
+                        lived = f4(0.12) + f4(0.5) * hash01(who, i4(3), seed) * hash01(who, i4(3), seed)
                         w = along / bay
                         wi = np.floor(w)
                         pixel = enter / focal
@@ -104,7 +104,7 @@ def _walls(
                         lost = clamp((pixel / storey - f4(0.18)) * f4(4), f4(0), f4(1))
                         kind = min(i4(hue * f4(stone.shape[0])), i4(stone.shape[0] - 1))
                         glassy = kind == stone.shape[0] - 1
-                        shade = f4(0.75) + f4(0.5) * hash01(ix, iz, seed + 7)
+                        shade = f4(0.75) + f4(0.5) * hash01(ix, iz, i4(seed + 7))
                         fr = stone[kind, 0] * shade
                         fg = stone[kind, 1] * shade
                         fb = stone[kind, 2] * shade
@@ -122,8 +122,8 @@ def _walls(
                         front *= f4(1) - f4(0.6) * clamp(
                             (post - f4(0.46)) / (f4(4) * blur_s) + f4(0.5), f4(0), f4(1)
                         )
-                        trade = hash01(i4(shop) + who, 21, seed)
-                        open_late = f4(1) if hash01(i4(shop) + who, 22, seed) < f4(0.8) else f4(0.1)
+                        trade = hash01(i4(i4(shop) + who), i4(21), seed)
+                        open_late = f4(1) if hash01(i4(i4(shop) + who), i4(22), seed) < f4(0.8) else f4(0.1)
                         first = max(i4(np.ceil(top)), i4(0))
                         last = min(i4(np.ceil(min(free, foot))), i4(rows))
                         for j in range(first - 1 if first > 0 else 0, last):
@@ -134,8 +134,8 @@ def _walls(
                                 (reach_h - abs(h - hi - f4(0.5))) / blur_h + f4(0.5), f4(0), f4(1)
                             )
                             m = m * (f4(1) - lost) + lost * f4(0.42)
-                            n = hash01(i4(wi) + who, i4(hi), seed + 5)
-                            n2 = hash01(i4(wi) + who, i4(hi), seed + 6)
+                            n = hash01(i4(i4(wi) + who), i4(hi), i4(seed + 5))
+                            n2 = hash01(i4(i4(wi) + who), i4(hi), i4(seed + 6))
                             on = f4(1) if n < lived else f4(0)
                             glow = (
                                 (on * (f4(1) - lost) + lived * lost * f4(0.8))
@@ -168,7 +168,7 @@ def _walls(
                                     * clamp((f4(3.2) - y) / pixel + f4(0.5), f4(0), f4(1))
                                     * clamp((y - f4(0.5)) / pixel + f4(0.5), f4(0), f4(1))
                                 )
-                                goods = hash01(i4(along * f4(1.7)) + who, i4(y * f4(1.3)), seed + 8)
+                                goods = hash01(i4(i4(along * f4(1.7)) + who), i4(y * f4(1.3)), i4(seed + 8))
                                 glow = m * night * open_late * (f4(0.25) + f4(0.6) * goods)
                                 sign = clamp(
                                     (f4(0.36) - abs(y - f4(3.75))) / pixel + f4(0.5), f4(0), f4(1)
@@ -212,7 +212,7 @@ def _walls(
                                     neon > f4(0)
                                     and y > f4(5)
                                     and y < high * f4(0.5)
-                                    and hash01(who, 11, seed) < f4(0.5)
+                                    and hash01(who, i4(11), seed) < f4(0.5)
                                 ):
                                     near = f4(1) - abs(along - f4(3)) / f4(0.5)
                                     if near > f4(0):
@@ -220,7 +220,7 @@ def _walls(
                                             f4(1) if np.sin(y * f4(1.9) + t * f4(2)) > f4(-0.5) else f4(0.4)
                                         )
                                         k = near * f4(2.4) * pulse * neon
-                                        pick = hash01(who, 12, seed)
+                                        pick = hash01(who, i4(12), seed)
                                         tint = f4(1) if c == 0 else f4(0.06) if c == 1 else f4(0.5)
                                         if pick > f4(0.4):
                                             tint = f4(0.05) if c == 0 else f4(0.75) if c == 1 else f4(1)
@@ -243,7 +243,7 @@ def _walls(
             lay(strip, i - i % STRIP, light)
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[:, ::1], f4[:, ::1], f4[::1], f4[::1], f4")
 def _street(
     light: Plane, mirror: Plane, base: Plane, grain: Plane, haze: Plane, view: Plane, lamp: Plane, t: float
 ) -> None:

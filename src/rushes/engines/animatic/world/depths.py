@@ -19,7 +19,7 @@ from rushes.engines.animatic.world.sky import FAR, cloud_tile
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], f4[::1], f4[::1], f4")
 def _dapple(light: Plane, ridges: Plane, view: Plane, lamp: Plane, t: float) -> None:
     """Net and loss of colour on what is nearer than the open water. `lamp` colour of the net, its fading per metre, what
     is lost per metre of red, green and blue."""

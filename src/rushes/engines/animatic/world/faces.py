@@ -51,7 +51,7 @@ def measures(corners: Plane) -> tuple[Plane, Plane]:
     return normal, np.stack([np.einsum("nkc,nc->nk", off, along), np.einsum("nkc,nc->nk", off, up)], axis=2)
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4, f4")
 def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> None:
     """`items` far to near: columns of the corners (4), rows (4), then what 1 / distance, along / distance and up /
     distance are per column, per row and at 0 (9), kind, lit colour (3), name, which way round it goes (±1), its least and greatest distance, how
@@ -153,15 +153,22 @@ def _fill(light: Plane, items: Plane, haze: Plane, fog: float, night: float) -> 
                     )
                     tone *= f4(1) - f4(0.45) * frame
                     pane *= bars
-                    lit = f4(1) if hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 7) < f4(0.62) else f4(0.06)
-                    lit *= night * (f4(0.7) + f4(0.5) * hash01(i4(np.floor(a)) + name, i4(np.floor(b)), 8))
+                    lit = (
+                        f4(1)
+                        if hash01(i4(i4(np.floor(a)) + name), i4(np.floor(b)), i4(7)) < f4(0.62)
+                        else f4(0.06)
+                    )
+                    lit *= night * (
+                        f4(0.7) + f4(0.5) * hash01(i4(i4(np.floor(a)) + name), i4(np.floor(b)), i4(8))
+                    )
                 elif kind == f4(1):
                     course = v * f4(2.6)
                     tile = course - np.floor(course)
                     near = clamp(f4(1.4) - d * f4(0.014), f4(0), f4(1))
                     tone = f4(1) - (f4(0.4) * (f4(1) - tile) - f4(0.15)) * near
                     tone *= (
-                        f4(0.9) + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(course)), 3) * near
+                        f4(0.9)
+                        + f4(0.2) * hash01(i4(np.floor(u * f4(1.6))), i4(np.floor(course)), i4(3)) * near
                     )
                 clear = decay(d * fog)
                 share = cover[i] * seen

@@ -19,7 +19,7 @@ from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], f4[:, ::1], f4[::1], f4[::1], f4[::1], f4")
 def _pour(light: Plane, tile: Plane, haze: Plane, view: Plane, fall: Plane, lamp: Plane, t: float) -> None:
     """`fall` x of its middle, z of its foot, height, lean (metres away per metre up), half its width, reach of the
     mist; `lamp` light on the sheet, light in the mist, fog per metre."""

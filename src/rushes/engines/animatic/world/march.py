@@ -24,14 +24,14 @@ def _slope_noise(x: float, y: float, seed: int) -> tuple[Real, Real, Real]:
     dx = f4(30) * fx * fx * (fx * (fx - f4(2)) + f4(1))
     dy = f4(30) * fy * fy * (fy * (fy - f4(2)) + f4(1))
     a = hash01(ix, iy, seed)
-    b = hash01(ix + 1, iy, seed)
-    c = hash01(ix, iy + 1, seed)
-    d = hash01(ix + 1, iy + 1, seed)
+    b = hash01(i4(ix + 1), iy, seed)
+    c = hash01(ix, i4(iy + 1), seed)
+    d = hash01(i4(ix + 1), i4(iy + 1), seed)
     k = a - b - c + d
     return a + (b - a) * ux + (c - a) * uy + k * ux * uy, dx * (b - a + k * uy), dy * (c - a + k * ux)
 
 
-@kernel
+@kernel("f4[:, ::1], i8, i8, f4, i8, f4, i4")
 def raise_land(out: Plane, first: int, end: int, scale: float, octaves: int, ridge: float, seed: int) -> None:
     """Fill rows `first` … `end` - 1 of `out` (n, n) with eroded heights, unscaled."""
     columns = out.shape[1]
@@ -39,8 +39,8 @@ def raise_land(out: Plane, first: int, end: int, scale: float, octaves: int, rid
         for i in range(columns):
             x = f4(i) * f4(scale)
             y = f4(j) * f4(scale)
-            wx, _, _ = _slope_noise(x * f4(0.7) + f4(11.3), y * f4(0.7), seed + 9)
-            wy, _, _ = _slope_noise(x * f4(0.7), y * f4(0.7) + f4(5.2), seed + 8)
+            wx, _, _ = _slope_noise(x * f4(0.7) + f4(11.3), y * f4(0.7), i4(seed + 9))
+            wy, _, _ = _slope_noise(x * f4(0.7), y * f4(0.7) + f4(5.2), i4(seed + 8))
             x += (wx - f4(0.5)) * f4(0.7)
             y += (wy - f4(0.5)) * f4(0.7)
             total = f4(0)
@@ -61,7 +61,7 @@ def raise_land(out: Plane, first: int, end: int, scale: float, octaves: int, rid
             out[j, i] = total * (f4(1) - f4(ridge)) + f4(ridge) * sharp * f4(0.75)
 
 
-@kernel
+@kernel("f4[:, :, ::1], i8, i8, f4[:, ::1], f4[:, ::1], f4[::1], f4[::1]")
 def light_land(out: Plane, first: int, end: int, h: Plane, around: Plane, sun: Plane, lines: Plane) -> None:
     """Rows `first` … `end` - 1 of `out` (n, n, 4) become, per texel, direct light and open sky (0…1), and how far it is above the thresholds of
     snow and of green (0 = just). `around` is `h` blurred; `sun` its direction; `lines` height, snowline, treeline,
@@ -156,7 +156,9 @@ def _highest(
     return high
 
 
-@kernel
+@kernel(
+    "f4[:, :, ::1], f4[:, ::1], f4[:, ::1], u4[:, ::1], u4[:, ::1], u4[:, ::1], f4[:, ::1], f4[::1], f4[::1], f4[::1]"
+)
 def walk_land(
     light: Plane,
     h: Plane,
@@ -230,7 +232,8 @@ def walk_land(
         distances[steps] = d
         steps += 1
         d += max(min(cell * f4(0.4), d * f4(0.011)), d * f4(0.0042))
-    distances[steps : steps + CHUNK] = reach
+    for step in range(steps, steps + CHUNK):
+        distances[step] = reach
     # The samples of a chunk; those that are seen move to the front.
     away = scratch(CHUNK, f4)
     tops = scratch(CHUNK, f4)

@@ -75,7 +75,7 @@ def mixed(x: int, y: int, seed: int) -> Real:
 @inner
 def hash01(x: int, y: int, seed: int) -> Real:
     """A number in 0…1 for a lattice point."""
-    return f4(mixed(x, y, seed)) * f4(1 / 16777216)
+    return f4(mixed(i4(x), i4(y), i4(seed))) * f4(1 / 16777216)
 
 
 @inner

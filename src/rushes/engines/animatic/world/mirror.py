@@ -13,7 +13,7 @@ from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[::1], f4, f4")
 def _mirror(light: Plane, view: Plane, rough: float, t: float) -> None:
     """Mix mirrored things into the water pixels of `light`: those at the distance of the plane at height 0."""
     rows, columns, _ = light.shape

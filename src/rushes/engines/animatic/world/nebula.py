@@ -22,7 +22,7 @@ TEXELS = 620.0
 """Texels of the sheet per unit of tangent: a wide lens sees a little more than its whole side."""
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, :, ::1], f4, f4, f4")
 def _shine(light: Plane, sheet: Plane, left: float, top: float, step: float) -> None:
     """Add `sheet` (SIDE, SIDE, 3) to `light`: its texel (left, top) to the first pixel, `step` texels between two."""
     rows, columns, _ = light.shape

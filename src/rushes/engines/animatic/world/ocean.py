@@ -112,7 +112,7 @@ def _reflected(dome: Plane, across: Plane, away: Plane, out: Plane) -> None:
         blue[i] = flat[a + e] * w00 + flat[b + e] * w01 + flat[c + e] * w10 + flat[d + e] * w11
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, :, ::1], f4[:, ::1], f4[:, :, ::1], f4, f4[:, :, ::1], f4, f4[::1], f4[::1]")
 def draw_water(
     light: Plane, dome: Plane, haze: Plane, long: Plane, long_metres: float, short: Plane, short_metres: float,
     view: Plane, w: Plane,

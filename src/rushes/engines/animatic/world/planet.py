@@ -20,7 +20,7 @@ AIR = 1.2
 """Radii to which its air is seen."""
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4[::1], f4[::1], f4")
 def _sphere(
     light: Plane, skin: Plane, disc: Plane, sun: Plane, day: Plane, air: Plane, turned: float
 ) -> None:

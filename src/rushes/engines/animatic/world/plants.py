@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,8 +16,10 @@ from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, 
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.sprites import LEVELS, SIDE, VARIANTS, atlas, spans
-from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import Canvas, Pose
+
+if TYPE_CHECKING:
+    from rushes.engines.animatic.world.terrain import Terrain
 
 OPAQUE = 1 / 500
 """A pixel through which less than this is seen is closed."""
@@ -61,7 +63,7 @@ def _between(a: int, b: int, c: int, d: int, fx: float, fy: float) -> Real:
     return top + (low - top) * fy
 
 
-@kernel
+@kernel("f4[:, :, ::1], u2[:, :, :, ::1], f4[:, :, :, ::1], f4[:, ::1]")
 def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
     """`items` near to far: sprite, level, left, top, width, height, r, g, b, clearness, shear, distance, fog r, g, b.
     `sprites` have cover and shade in the two bytes of a texel; `spans` is from where to where (0…1) each row of a sprite
@@ -75,9 +77,12 @@ def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
     first_row = np.empty(count, np.int32)
     last_row = np.empty(count, np.int32)
     # Which items are in each row, still near to far, and from where to where.
-    ends = np.zeros(rows + 1, np.int32)
-    lows = np.full(rows, columns, np.int32)
-    highs = np.zeros(rows, np.int32)
+    ends = np.empty(rows + 1, np.int32)
+    lows = np.empty(rows, np.int32)
+    highs = np.empty(rows, np.int32)
+    ends[0] = 0
+    for j in range(rows):
+        ends[j + 1], lows[j], highs[j] = 0, columns, 0
     for q in range(count):
         top, height, left, width, shear = items[q, 3], items[q, 5], items[q, 2], items[q, 4], items[q, 10]
         first_row[q] = np.ceil(max(top - f4(0.5), f4(0)))
@@ -99,12 +104,13 @@ def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
     # Of a row: the next pixel that is open, from each on; how far its front is; the front's light and how
     # much is seen through it.
     onward = np.empty(columns + 1, np.uint32)
-    nearest = np.zeros(columns, np.float32)
-    front = np.zeros((columns, 4), np.float32)
+    nearest = np.empty(columns, np.float32)
+    front = np.empty((columns, 4), np.float32)
     for i in range(columns + 1):
         onward[i] = i
     for i in range(columns):
-        front[i, 3] = f4(1)
+        nearest[i] = f4(0)
+        front[i, 0], front[i, 1], front[i, 2], front[i, 3] = f4(0), f4(0), f4(0), f4(1)
     # Open pixels of an item, worked on together.
     pixels = scratch(CHUNK, i4)
     texels = scratch(CHUNK, i4)

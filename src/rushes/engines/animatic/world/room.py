@@ -21,7 +21,7 @@ from rushes.engines.animatic.world.sky import cloud_tile
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], f4[::1], f4[:, ::1], f4, f4")
 def _beams(mist: Plane, grain: Plane, view: Plane, lamps: Plane, high: float, t: float) -> None:
     """Fill `mist` (H, W, 3) with beams from above, each a cone of lit dust; `view` is packed for its size. `lamps`
     (n, 6): where each hangs and aims (metres right), how far away, its colour; `high` is where they hang."""
@@ -36,7 +36,8 @@ def _beams(mist: Plane, grain: Plane, view: Plane, lamps: Plane, high: float, t:
     inside = np.empty(columns, np.float32)
     for j in range(rows):
         row = mist[j]
-        row[:] = 0
+        for i in range(columns):
+            row[i, 0], row[i, 1], row[i, 2] = f4(0), f4(0), f4(0)
         py = (view[HORIZON_ROW] - f4(j) - f4(0.5)) * fine
         for n in range(lamps.shape[0]):
             hung, swing, away = lamps[n, 0], lamps[n, 1] - lamps[n, 0], lamps[n, 2] - view[2]
@@ -168,7 +169,9 @@ def _boards(
         across = x[i] * boards
         plank = np.floor(across)
         gap = min(max(abs(across - plank - f4(0.5)) * f4(2), f4(0)), f4(1))
-        board = hash01(i4(plank), i4(np.floor(z[i] * f4(0.5) + hash01(i4(plank), 3, 1) * f4(7))), 5)
+        board = hash01(
+            i4(plank), i4(np.floor(z[i] * f4(0.5) + hash01(i4(plank), i4(3), i4(1)) * f4(7))), i4(5)
+        )
         wood = f4(0.72) + f4(0.35) * board + f4(0.2) * vein[i]
         tone[i] = wood * (f4(1) - f4(0.5) * smooth((gap - f4(0.9)) * f4(10)) * (f4(1) - lost))
 
@@ -249,9 +252,8 @@ def _floor(
     nearest, farthest = min(z[0], z[wide - 1]), max(z[0], z[wide - 1])
     _boards(tone, vein, x, z, d, fine, box[7], grain)
     edge = d * fine * f4(1.5)
-    rug[:] = 0
-    border[:] = 0
-    shine[:] = 0
+    for i in range(wide):
+        rug[i], border[i], shine[i] = f4(0), f4(0), f4(0)
     if nearest < box[11] + box[13] + edge and farthest > box[11] - box[13] - edge:
         _carpet(tone, rug, border, x, z, edge, box, grain)
     _shade(tone, x, z, nearest, farthest, box, feet)
@@ -284,7 +286,7 @@ def _floor(
             light[i, 2] += pool * lb * (fb + f4(0.05))
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], f4[::1], f4[::1], f4[::1], f4[:, ::1], f4[:, ::1], f4[:, :, ::1], f4")
 def _inside(
     light: Plane, grain: Plane, view: Plane, box: Plane, paint: Plane, feet: Plane, lamps: Plane, mist: Plane,
     t: float,
@@ -324,7 +326,9 @@ def _inside(
         if window and at_back and x > box[3] - f4(0.15) and x < box[4] + f4(0.15):
             seen_from, seen_to = min(seen_from, i4(i)), max(seen_to, i4(i + 1))
             trees[i] = f4(0.02) + f4(0.1) * tap(grain, (rx / max(rz, f4(0.05))) * f4(150), f4(9))
-    dust = np.zeros((columns, 3), np.float32)
+    dust = np.empty((columns, 3), np.float32)
+    for i in range(columns):
+        dust[i, 0], dust[i, 1], dust[i, 2] = f4(0), f4(0), f4(0)
     sky = np.empty((columns, 4), np.float32)
     for j in range(rows):
         row = light[j]
@@ -343,7 +347,9 @@ def _inside(
             a, b = view[1] + up * far[seen_from], view[1] + up * far[seen_to - 1]
             if max(a, b) > box[5] - f4(0.15) and min(a, b) < box[6] + f4(0.15):
                 low, top = seen_from, seen_to
-                sky[low:top] = row[low:top]
+                for i in range(low, top):
+                    for c in range(4):
+                        sky[i, c] = row[i, c]
         for side in range(2):
             a, b = (i4(0), first) if side == 0 else (end, i4(columns))
             _wall(row[a:b], dust[a:b], far[a:b], shade[a:b], fall[a:b], back[a:b], up, fine, box, view[1], paint,

@@ -132,7 +132,7 @@ def _clouds(paint: Plane, way: Plane, wide: int, a: Plane, sheet: Plane, t: floa
         clear[i] -= veil
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[::1], f4[::1], f4[:, :, ::1], f4[:, ::1], f4, f4, b1")
 def draw_sky(
     out: Plane, view: Plane, a: Plane, sheet: Plane, haze: Plane, hidden: float, t: float, dome: bool
 ) -> None:
@@ -213,10 +213,13 @@ def draw_sky(
             row[i, 2] = b + (haze[i, 2] - b) * hidden
             row[i, 3] = clear[i]
         for i in range(first):
-            out[j, i] = row[0]
-            out[j, columns - 1 - i] = row[wide - 1]
+            for c in range(4):
+                out[j, i, c] = row[0, c]
+                out[j, columns - 1 - i, c] = row[wide - 1, c]
     for j in range(shown, rows):
-        out[j] = out[shown - 1]
+        for i in range(columns):
+            for c in range(4):
+                out[j, i, c] = out[shown - 1, i, c]
 
 
 def cloud_tile(seed: int, size: int = 512) -> Plane:

@@ -24,7 +24,7 @@ CHUNK = 32
 """Rows of a trunk that are worked on together."""
 
 
-@kernel
+@kernel("f4[:, :, ::1], f4[:, ::1], u4[:, ::1], f4[:, ::1], f4[::1], f4[::1]")
 def _cast(light: Plane, trunks: Plane, bark: Plane, haze: Plane, view: Plane, lamp: Plane) -> None:
     """`trunks` near to far: x, z, radius, foot, lean, seed, tilt of tone. `bark` as `corners` packs it. `lamp` sun
     direction, sunlight, ambient, bark colour, moss, fog."""
