@@ -99,6 +99,12 @@ def test_what_another_compiles_is_left_to_it(shelf: Path) -> None:
         assert ours
 
 
+def test_one_that_takes_too_long_is_not_waited_for(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "PATIENCE", 0.05)
+    with cache.turn(shelf, "a", wait=True), cache.turn(shelf, "a", wait=True) as ours:
+        assert ours
+
+
 def test_preparing_again_ends_without_loading_the_compiler(tmp_path: Path) -> None:
     script = (
         "import sys\n"

@@ -14,15 +14,20 @@ import os
 import platform
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from platformdirs import user_cache_path
 
 from rushes import __version__
 
+PATIENCE = 10.0
+"""Seconds that a process waits for a kernel that another compiles, which may get next to nothing of a busy machine. No
+kernel takes as long on a free one."""
 UNUSED = 14 * 24 * 3600.0
 """Seconds after which the kernels of another version or CPU are removed, counted between the uses of two folders."""
 
@@ -83,17 +88,29 @@ def prune(used: Path) -> None:
 
 @contextmanager
 def turn(folder: Path, kernel: str, wait: bool) -> Iterator[bool]:
-    """Inside, it is this process's turn to compile the kernel, or to read it: True. Another's, which is not waited for
-    unless `wait`: False."""
+    """Inside, it is this process's turn to compile the kernel, or to read it: True. Another's: False. To `wait` is to wait
+    for that one until `PATIENCE` is over, and then not to leave it to that one any longer."""
     with (folder / kernel).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(file, PATIENCE if wait else 0) and not wait:
             yield False
             return
         yield True
         if not file.tell():
             file.write("kept")
+
+
+def _locked(file: TextIO, seconds: float) -> bool:
+    """Lock `file`; False where another process still holds it after so long."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
 
 
 def is_kept(folder: Path, kernel: str) -> bool:
