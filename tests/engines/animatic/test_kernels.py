@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
 
 from rushes.engines.animatic.post.tone import finish, planes
 from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, scratch, u4
-from rushes.engines.animatic.world.march import BLOCK, LEVEL, OPEN, RISE, walk_land
+from rushes.engines.animatic.world.march import (
+    BLOCK,
+    LEVEL,
+    OPEN,
+    RISE,
+    ROW,
+    light_land,
+    raise_land,
+    walk_land,
+)
 from rushes.engines.animatic.world.mathx import among, corners, spot, turn, wave
 from rushes.engines.animatic.world.nebula import SIDE, _shine
+from rushes.engines.animatic.world.noise import seamless
+from rushes.engines.animatic.world.ocean import Waves
 from rushes.engines.animatic.world.planet import AIR, _sphere
 from rushes.engines.animatic.world.plants import OPAQUE, _draw
 from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.sprites import SIDE as SPRITE
 from rushes.engines.animatic.world.sprites import spans
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
-from rushes.engines.animatic.world.terrain import _ceiling, _packed
+from rushes.engines.animatic.world.terrain import _ceiling, _quarter
 from rushes.engines.animatic.world.view import Pose
 
 
@@ -118,7 +131,9 @@ def test_a_walk_that_goes_on_behind_what_is_hidden_draws_what_one_that_sees_it_a
         30 + 25 * np.sin(wide)[None] * np.cos(1.3 * wide)[:, None] + rng.random((n, n)).astype(np.float32)
     )
     heights = heights.astype(np.float32)
-    lit = np.stack([0.8 + 0 * heights, 1 + 0 * heights, heights / 20 - 2, 2 - heights / 20], axis=2)
+    lit = np.stack([204 + 0 * heights, OPEN + 0 * heights, RISE * (heights / 20 - 2) + LEVEL,
+                    RISE * (2 - heights / 20) + LEVEL], axis=2)  # fmt: skip
+    words = np.clip(lit, 0, 255).astype(np.uint8).view(np.uint32)[..., 0]
     view = Pose(600, 75, 300, yaw=0.4, rise=-0.1).packed(columns * 8, rows)
     paint = np.linspace(0.2, 1, 21, dtype=np.float32)
     numbers = np.array([8, 1600, 5, 1, 1e-4, 0, 0.01, 0.96, 0.5, 0.5, 1, 1, 0], np.float32)
@@ -128,7 +143,7 @@ def test_a_walk_that_goes_on_behind_what_is_hidden_draws_what_one_that_sees_it_a
     for ceiling in (_ceiling(heights), np.full((n // BLOCK, n // BLOCK), 1e4, np.float32)):
         light = np.zeros((rows, columns, 4), np.float32)
         walk_land(
-            light, heights, ceiling, _packed(lit), _packed(lit[::4, ::4]), grain,
+            light, heights, ceiling, words, _quarter(words), grain,
             haze, view, paint, numbers,
         )  # fmt: skip
         drawn.append(light)
@@ -137,13 +152,94 @@ def test_a_walk_that_goes_on_behind_what_is_hidden_draws_what_one_that_sees_it_a
     assert (np.abs(drawn[0] - drawn[1]).max(axis=2) < 0.02).mean() > 0.98
 
 
-def test_what_land_is_lit_by_is_kept_to_half_a_step() -> None:
-    rng = np.random.default_rng(3)
-    lit = rng.random((8, 8, 4)).astype(np.float32) * [1, 1.2, 6, 6] - [0, 0, 3, 3]
-    word = _packed(lit.astype(np.float32))
-    kept = np.stack([(word >> 8 * c) & 255 for c in range(4)], axis=2).astype(float)
-    kept = (kept - [0, 0, LEVEL, LEVEL]) / [255, OPEN, RISE, RISE]
-    assert (np.abs(kept - lit) <= 0.51 / np.array([255, OPEN, RISE, RISE])).all()
+def _raised(n: int, cells: float, edges: tuple[int, ...]) -> Plane:
+    heights = np.full((n, n), np.nan, np.float32)
+    for first, end in pairwise(edges):
+        raise_land(heights, first, end, f4(cells / n), 6, f4(0.3), i4(77))
+    return heights
+
+
+def _lit(heights: Plane, sun: tuple[float, float, float], edges: tuple[int, ...]) -> Plane:
+    """Direct light, open sky, and how far above the thresholds of snow and of green, as they are kept."""
+    words = np.zeros(heights.shape, np.uint32)
+    lines = np.array([100, 0.5, 0.4, 4, 1, 0.5, 0.4], np.float32)
+    around = cv2.GaussianBlur(heights, (0, 0), 9)
+    for first, end in pairwise(edges):
+        light_land(words, first, end, heights, around, np.array(sun, np.float32), lines)
+    kept = words.view(np.uint8).reshape(*words.shape, 4).astype(np.float32)
+    return np.asarray((kept - [0, 0, LEVEL, LEVEL]) / [255, OPEN, RISE, RISE])
+
+
+def test_land_is_the_same_however_it_is_shared_out() -> None:
+    n = ROW + 44
+    whole, parts = (_raised(n, 5, edges) for edges in ((0, n), (0, 1, 90, 91, n)))
+    assert (whole == parts).all()
+    sun = (0.6, 0.4, -0.69)
+    assert (_lit(100 * whole, sun, (0, n)) == _lit(100 * whole, sun, (0, 1, 90, 91, n))).all()
+
+
+def test_land_is_raised_piece_by_piece_without_a_seam() -> None:
+    n = 2 * ROW + 10
+    heights = _raised(n, 5, (0, n))
+    assert heights.std() > 0.05
+    steps = np.abs(np.diff(heights, n=2, axis=1)).mean(axis=0)
+    assert steps[ROW - 2 : ROW + 1].max() < 1.5 * steps.mean()
+    # Half as fine a map has every other texel of it.
+    assert np.allclose(heights[::2, ::2], _raised(n // 2, 5, (0, n // 2)), atol=1e-4)
+
+
+def test_a_wall_throws_its_shade_as_far_as_the_sun_lets_it_and_what_is_flat_has_none() -> None:
+    n, cell, high = ROW + 20, 4.0, 40.0
+    flat = np.full((n, n), 45, np.float32)
+    sun = np.array([0.0, 1.0, 2.0]) / np.sqrt(5)
+    open_ground = _lit(flat, tuple(sun), (0, n))
+    assert np.ptp(open_ground, axis=(0, 1)).max() == 0
+    direct, sky, snow, green = open_ground[0, 0]
+    assert abs(direct - (sun[1] + 0.1) / 1.1) < 0.01
+    assert abs(sky - 1) < 0.01
+    # 45 of 100 metres: below the line of snow by 0.05 and above that of trees.
+    assert abs(snow - -0.05 * 9) < 0.02
+    assert abs(green - -0.05 * 7) < 0.02
+    walled = flat.copy()
+    walled[100:102] += high
+    lit = _lit(walled, tuple(sun), (0, n))
+    reach = int(high / (sun[1] / sun[2]) / cell)
+    assert lit[100 - reach + 4 : 97, 3:-3, 0].max() < 0.02
+    assert np.abs(lit[: 100 - reach - 4, :, 0] - direct).max() < 0.01
+    assert np.abs(lit[106:, :, 0] - direct).max() < 0.01
+    assert lit[98, n // 2, 1] < 0.9
+
+
+def test_a_map_at_a_quarter_is_the_mean_of_each_byte() -> None:
+    words = np.random.default_rng(3).integers(2**32, size=(8, 12), dtype=np.uint32)[:, :8].copy()
+    parts = words.view(np.uint8).reshape(2, 4, 2, 4, 4).mean(axis=(1, 3))
+    assert np.abs(_quarter(words).view(np.uint8).reshape(2, 2, 4) - parts).max() <= 0.5
+
+
+def test_noise_has_no_seam_and_no_waves_longer_than_it_is_told() -> None:
+    field = seamless(np.random.default_rng(8), 128, 5, 1.5)
+    assert abs(field.mean()) < 1e-4
+    assert abs(field.std() - 1) < 1e-4
+    spectrum = np.abs(np.fft.fft2(field))
+    k = np.hypot(*np.meshgrid(*[np.fft.fftfreq(128, 1 / 128)] * 2))
+    assert spectrum[k < 5].max() < 1e-3 * spectrum.max()
+    near, far = (np.square(spectrum[(k > low) & (k < 1.2 * low)]).mean() for low in (8, 32))
+    assert abs(np.log(near / far) / np.log(4) - 3) < 0.3
+    for axis in (0, 1):
+        seam = np.take(field, 0, axis) - np.take(field, -1, axis)
+        assert np.abs(seam).mean() < 1.3 * np.abs(np.diff(field, axis=axis)).mean()
+    upright = seamless(np.random.default_rng(8), 128, 5, 1.5, tall=4)
+    assert np.abs(np.diff(upright, axis=1)).mean() > 2 * np.abs(np.diff(upright, axis=0)).mean()
+
+
+def test_slopes_of_the_sea_are_those_of_one_surface_with_the_height_it_is_told() -> None:
+    slopes = Waves(64, 30.0, 8.0, 0.4, 0.1, seed=5).slopes(2.5)
+    assert abs(np.sqrt(2 * (slopes**2).mean()) - 0.1) < 0.03
+    across, away = (np.fft.fft2(slopes[..., c]) for c in range(2))
+    k = np.fft.fftfreq(64, 1 / 64)
+    # The shortest waves have no opposite.
+    curl = (k[:, None] * across - k * away)[np.ix_(k > -32, k > -32)]
+    assert np.abs(curl).max() < 1e-3 * np.abs(k[:, None] * across).max()
 
 
 @kernel("u4[:, ::1], i8, f4[::1], f4[::1], f4[::1]")

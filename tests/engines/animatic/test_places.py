@@ -13,8 +13,9 @@ from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.tables import colour, places, table
+from rushes.engines.animatic.world.land import Land
 from rushes.engines.animatic.world.sprites import DRAWN
-from rushes.engines.animatic.world.terrain import Land, Terrain
+from rushes.engines.animatic.world.terrain import Terrain
 
 from .conftest import mean, render
 

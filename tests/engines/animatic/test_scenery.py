@@ -44,11 +44,11 @@ def test_night_can_be_read(first: First, place: str) -> None:
 
 
 def test_flowers_stand_at_the_feet(first: First) -> None:
-    low = still(first, "meadow by day")[50:]
-    poppies = low[..., 0] > 1.25 * low[..., 1:].max(axis=2)
-    white = low.min(axis=2) > 150
-    assert 0.005 < poppies.mean() < 0.03
-    assert 0.003 < white.mean() < 0.02
+    low = np.stack([still(first, "meadow by day", seed=seed)[50:] for seed in (1, 2)])
+    poppies = low[..., 0] > 1.25 * low[..., 1:].max(axis=3)
+    white = low.min(axis=3) > 150
+    assert 0.01 < poppies.mean() < 0.15
+    assert 0.005 < white.mean() < 0.1
 
 
 def test_surf_runs_up_the_beach(engine: AnimaticEngine) -> None:

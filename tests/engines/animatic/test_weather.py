@@ -219,7 +219,7 @@ def test_an_open_prompt_may_go_anywhere_under_the_sky() -> None:
 
 
 def test_blossoms_do_not_glow_when_the_sun_is_low(first: First) -> None:
-    image = still(first, "hills in spring at sunset, clear sky", negative_prompt="falling petals", seed=4)[
+    image = still(first, "hills in spring at sunset, clear sky", negative_prompt="falling petals", seed=7)[
         50:
     ]
     red, green, blue = np.moveaxis(image, 2, 0)
@@ -231,7 +231,7 @@ def test_blossoms_do_not_glow_when_the_sun_is_low(first: First) -> None:
 def test_autumn_and_spring_show(first: First) -> None:
     ground = {s: mean(still(first, f"village by day in {s}, clear sky")[50:]) for s in ("summer", "autumn")}
     assert ground["autumn"][0] / ground["autumn"][1] > 1.06 * ground["summer"][0] / ground["summer"][1]
-    spring = still(first, "hills by day in spring, clear sky")
+    spring = still(first, "hills by day in spring, clear sky", seed=3)
     pink = (spring[..., 0] > spring[..., 1] + 25) & (spring[..., 2] > spring[..., 1] + 5)
     assert pink.mean() > 0.002
 

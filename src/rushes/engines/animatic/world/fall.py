@@ -84,7 +84,7 @@ class Fall:
     """The layer: water over the terrain's cliff; `width` metres across, `mist` metres that it reaches."""
 
     def __init__(self, row: Mapping[str, Any], terrain: Terrain, light: Air, seed: int) -> None:
-        x, z = terrain.brink
+        x, z = terrain.land.brink
         land = terrain.land
         lean = land.cliff_depth / land.cliff
         # It starts where the bed of the river breaks off, which lies below the brink on both sides.

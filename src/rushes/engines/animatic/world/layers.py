@@ -79,7 +79,8 @@ def _season(scene: Scene) -> Mapping[str, Any]:
 
 
 def _terrain(scene: Scene, row: Mapping[str, Any], rows: int) -> Terrain:
-    from rushes.engines.animatic.world.terrain import Land, Terrain
+    from rushes.engines.animatic.world.land import Land
+    from rushes.engines.animatic.world.terrain import Terrain
 
     # A map finer than the picture would only cost time.
     coarser = 1 if rows >= 360 else 2 if rows >= 180 else 4

@@ -9,94 +9,208 @@ from rushes.engines.animatic.world.mathx import among, byte, clamp, decay, hash0
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN
 
+ROW = 256
+"""Texels of a row of the map that are raised, or lit, together: each step is a loop over them without branches, which
+the compiler does eight at a time."""
+EDGED = ROW + 4
+"""The same with two on each side, among which it is blurred."""
+SLOPED = EDGED + 2
+"""The same with one more, whose heights give the slope."""
+FOUND = 4 * EDGED
+"""Numbers that are found for it: four rows, of which the last four numbers of each are no texel's once they are blurred."""
+RING = 5 * FOUND
+SHADE_STEPS = 40
+"""Places towards the sun that are asked whether they stand in its light."""
+OPEN = 200.0
+"""Open sky, which may pass 1, in a byte."""
+RISE, LEVEL = 40.0, 128.0
+"""How far land is above a threshold, in a byte; LEVEL is just."""
+
 
 @inner
-def _slope_noise(x: float, y: float, seed: int) -> tuple[Real, Real, Real]:
-    """Value noise in 0…1 and its two slopes."""
+def _lattice(x: float, y: float, seed: int) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """Between which four random numbers (x, y) lies, the second to the right and the third below the first; and how far
+    past the first it is."""
     x0 = np.floor(f4(x))
     y0 = np.floor(f4(y))
-    fx = f4(x) - x0
-    fy = f4(y) - y0
     ix = i4(x0)
     iy = i4(y0)
-    ux = fx * fx * fx * (fx * (fx * f4(6) - f4(15)) + f4(10))
-    uy = fy * fy * fy * (fy * (fy * f4(6) - f4(15)) + f4(10))
-    dx = f4(30) * fx * fx * (fx * (fx - f4(2)) + f4(1))
-    dy = f4(30) * fy * fy * (fy * (fy - f4(2)) + f4(1))
-    a = hash01(ix, iy, seed)
-    b = hash01(i4(ix + 1), iy, seed)
-    c = hash01(ix, i4(iy + 1), seed)
-    d = hash01(i4(ix + 1), i4(iy + 1), seed)
-    k = a - b - c + d
-    return a + (b - a) * ux + (c - a) * uy + k * ux * uy, dx * (b - a + k * uy), dy * (c - a + k * ux)
+    return (
+        hash01(ix, iy, seed),
+        hash01(i4(ix + 1), iy, seed),
+        hash01(ix, i4(iy + 1), seed),
+        hash01(i4(ix + 1), i4(iy + 1), seed),
+        f4(x) - x0,
+        f4(y) - y0,
+    )
+
+
+@inner
+def _ease(x: float) -> Real:
+    """From 0 to 1 without a kink at either end, nor in its slope."""
+    return f4(x) * f4(x) * f4(x) * (f4(x) * (f4(x) * f4(6) - f4(15)) + f4(10))
+
+
+@inner
+def _noise(x: float, y: float, seed: int) -> Real:
+    """Value noise in 0…1."""
+    a, b, c, d, fx, fy = _lattice(x, y, seed)
+    top = a + (b - a) * _ease(fx)
+    low = c + (d - c) * _ease(fx)
+    return top + (low - top) * _ease(fy)
 
 
 @kernel("f4[:, ::1], i8, i8, f4, i8, f4, i4")
 def raise_land(out: Plane, first: int, end: int, scale: float, octaves: int, ridge: float, seed: int) -> None:
     """Fill rows `first` … `end` - 1 of `out` (n, n) with eroded heights, unscaled."""
     columns = out.shape[1]
+    # Where the texels are in the noise, its slopes so far, and their heights.
+    xs, ys = scratch(ROW, f4), scratch(ROW, f4)
+    slopes_x, slopes_y = scratch(ROW, f4), scratch(ROW, f4)
+    totals = scratch(ROW, f4)
     for j in range(first, end):
-        for i in range(columns):
-            x = f4(i) * f4(scale)
-            y = f4(j) * f4(scale)
-            wx, _, _ = _slope_noise(x * f4(0.7) + f4(11.3), y * f4(0.7), i4(seed + 9))
-            wy, _, _ = _slope_noise(x * f4(0.7), y * f4(0.7) + f4(5.2), i4(seed + 8))
-            x += (wx - f4(0.5)) * f4(0.7)
-            y += (wy - f4(0.5)) * f4(0.7)
-            total = f4(0)
-            sharp = f4(0)
+        for left in range(0, columns, ROW):
+            for q in range(ROW):
+                x = f4(i4(left + q)) * f4(scale)
+                y = f4(i4(j)) * f4(scale)
+                bent = x * f4(0.7), y * f4(0.7)
+                xs[q] = x + (_noise(bent[0] + f4(11.3), bent[1], i4(seed + 9)) - f4(0.5)) * f4(0.7)
+                ys[q] = y + (_noise(bent[0], bent[1] + f4(5.2), i4(seed + 8)) - f4(0.5)) * f4(0.7)
+                slopes_x[q] = f4(0)
+                slopes_y[q] = f4(0)
+                totals[q] = f4(0)
             weight = f4(1)
-            sx = f4(0)
-            sy = f4(0)
             for octave in range(octaves):
-                n, nx, ny = _slope_noise(x, y, seed)
-                sx += nx
-                sy += ny
-                total += weight * n / (f4(1) + sx * sx + sy * sy)
-                if octave < 4:
+                soft = weight * (f4(1) - f4(ridge))
+                # Only broad ridges are sharp.
+                sharp = weight * f4(ridge) * f4(0.75) if octave < 4 else f4(0)
+                for q in range(ROW):
+                    x, y = xs[q], ys[q]
+                    a, b, c, d, fx, fy = _lattice(x, y, seed)
+                    ux, uy = _ease(fx), _ease(fy)
+                    k = a - b - c + d
+                    n = a + (b - a) * ux + (c - a) * uy + k * ux * uy
+                    dx = f4(30) * fx * fx * (fx * (fx - f4(2)) + f4(1))
+                    dy = f4(30) * fy * fy * (fy * (fy - f4(2)) + f4(1))
+                    sx = slopes_x[q] + dx * (b - a + k * uy)
+                    sy = slopes_y[q] + dy * (c - a + k * ux)
                     crest = f4(1) - abs(f4(2) * n - f4(1))
-                    sharp += weight * crest * crest
+                    totals[q] += soft * n / (f4(1) + sx * sx + sy * sy) + sharp * crest * crest
+                    slopes_x[q] = sx
+                    slopes_y[q] = sy
+                    xs[q] = f4(1.6) * x - f4(1.2) * y
+                    ys[q] = f4(1.2) * x + f4(1.6) * y
                 weight *= f4(0.47)
-                x, y = f4(1.6) * x - f4(1.2) * y, f4(1.2) * x + f4(1.6) * y
-            out[j, i] = total * (f4(1) - f4(ridge)) + f4(ridge) * sharp * f4(0.75)
+            for q in range(min(i4(ROW), i4(columns - left))):
+                out[j, left + q] = totals[q]
 
 
-@kernel("f4[:, :, ::1], i8, i8, f4[:, ::1], f4[:, ::1], f4[::1], f4[::1]")
+@inner
+def _blurred(a: float, b: float, c: float, d: float, e: float) -> Real:
+    """The middle of five with its neighbours: a bell 0.8 wide."""
+    return f4(c) * f4(0.4991) + (f4(b) + f4(d)) * f4(0.2285) + (f4(a) + f4(e)) * f4(0.02195)
+
+
+@kernel("u4[:, ::1], i8, i8, f4[:, ::1], f4[:, ::1], f4[::1], f4[::1]")
 def light_land(out: Plane, first: int, end: int, h: Plane, around: Plane, sun: Plane, lines: Plane) -> None:
-    """Rows `first` … `end` - 1 of `out` (n, n, 4) become, per texel, direct light and open sky (0…1), and how far it is above the thresholds of
-    snow and of green (0 = just). `around` is `h` blurred; `sun` its direction; `lines` height, snowline, treeline,
-    cell, relief, steepest slope that holds snow, steepest that holds green."""
+    """Rows `first` … `end` - 1 of `out` (n, n) become, per texel, a word of four bytes: direct light (255 is 1), open sky
+    (`OPEN` is 1), and how far it is above the thresholds of snow and of green (`RISE` to 1, `LEVEL` is just), each a
+    little blurred: without that a sharp crest, lit on one side, shows the texels it runs across. Land is smooth, and what
+    is read is mixed of four texels, so no step of a byte is seen.
+
+    `around` is `h` blurred; `sun` its direction; `lines` height, snowline, treeline, cell, relief, steepest slope that
+    holds snow, steepest that holds green."""
     n = h.shape[0]
     height, snowline, treeline, cell, relief = lines[0], lines[1], lines[2], lines[3], lines[4]
-    flat = np.sqrt(sun[0] * sun[0] + sun[2] * sun[2]) + f4(1e-6)
-    step_x = sun[0] / flat
-    step_z = sun[2] / flat
-    climb = sun[1] / flat * cell
-    for j in range(first, end):
-        for i in range(n):
-            a = h[j, i]
-            gx = (h[j, min(i + 1, n - 1)] - h[j, max(i - 1, 0)]) * f4(0.5) / cell
-            gz = (h[min(j + 1, n - 1), i] - h[max(j - 1, 0), i]) * f4(0.5) / cell
-            ny = f4(1) / np.sqrt(gx * gx + gz * gz + f4(1))
-            hidden = f4(0)
-            d = f4(1.2)
-            for _ in range(40):
-                x = i4(f4(i) + step_x * d)
-                z = i4(f4(j) + step_z * d)
-                if x < 0 or z < 0 or x >= n or z >= n:
+    sun_x, sun_y, sun_z = sun[0], sun[1], sun[2]
+    heights, blurred = h.reshape(-1), around.reshape(-1)
+    flat = np.sqrt(sun_x * sun_x + sun_z * sun_z) + f4(1e-6)
+    # Of each place towards the sun: how many texels away it is, and how far in metres.
+    far = scratch(SHADE_STEPS, f4)
+    across, away = scratch(SHADE_STEPS, i4), scratch(SHADE_STEPS, i4)
+    d = f4(1.2)
+    for step in range(SHADE_STEPS):
+        far[step] = d * cell
+        across[step] = i4(np.floor(sun_x / flat * d + f4(0.5)))
+        away[step] = i4(np.floor(sun_z / flat * d + f4(0.5)))
+        d = d * f4(1.08) + f4(0.4)
+    climb, slack = sun_y / flat, cell * f4(0.25)
+    tilt, depth = f4(0.5) / cell, f4(1) / (height * f4(0.1) * relief)
+    holds_snow, holds_green = lines[5], lines[6]
+    # A piece of a row, and of what is found there, with two texels on each side; of the heights three.
+    here = scratch(SLOPED, f4)
+    below, near = scratch(EDGED, f4), scratch(EDGED, f4)
+    hidden = scratch(EDGED, f4)
+    found = scratch(FOUND, f4)
+    # The last five rows, blurred along; and what of them becomes one.
+    rows = scratch(RING, f4)
+    parts = scratch(FOUND, i4)
+    for left in range(0, n, ROW):
+        for j in range(first - 2, end + 2):
+            # What lies beyond the map is as its edge.
+            row = min(max(j, 0), n - 1)
+            above_row, below_row = max(row - 1, 0) * n, min(row + 1, n - 1) * n
+            for q in range(SLOPED):
+                here[q] = heights[u8(row * n + min(max(left + q - 3, 0), n - 1))]
+            for q in range(EDGED):
+                i = min(max(left + q - 2, 0), n - 1)
+                below[q] = heights[u8(below_row + i)] - heights[u8(above_row + i)]
+                near[q] = blurred[u8(row * n + i)]
+                hidden[q] = f4(0)
+            for step in range(SHADE_STEPS):
+                z, x = row + away[step], left - 2 + across[step]
+                if z < 0 or z >= n:
                     break
-                hidden = max(hidden, (h[z, x] - a - cell * f4(0.25) - climb * d) / (d * cell))
-                d = d * f4(1.08) + f4(0.4)
-            # Grass and crumbs stand up into a low sun: ground is lit a little past the edge of its own shade.
-            facing = max(((sun[1] - gx * sun[0] - gz * sun[2]) * ny + f4(0.1)) * f4(1 / 1.1), f4(0))
-            out[j, i, 0] = facing * clamp(f4(1) - hidden * f4(22), f4(0), f4(1))
-            out[j, i, 1] = clamp(
-                f4(1) - (around[j, i] - a) / (height * f4(0.1) * relief), f4(0.3), f4(1.15)
-            ) * (f4(0.45) + f4(0.55) * ny)
-            level = a / height
-            slope = f4(1) - ny
-            out[j, i, 2] = min((level - snowline) * f4(9), (lines[5] - slope) * f4(5))
-            out[j, i, 3] = min((treeline - level) * f4(7), (lines[6] - slope) * f4(6))
+                steep = f4(1) / far[step]
+                lost = slack + climb * far[step]
+                begin = u8(z * n + x)
+                for q in range(u4(max(0, -x)), u4(max(0, min(EDGED, n - x)))):
+                    ground = heights[begin + u8(q)] - here[u8(q) + u8(1)]
+                    # Their maximum; but said so, the compiler would store only where it is new, which is slow.
+                    hidden[q] += max((ground - lost) * steep - hidden[q], f4(0))
+            if left == 0:
+                hidden[0] = hidden[1] = hidden[2]
+            last = n - left + 1
+            if last + 2 < EDGED:
+                hidden[u4(last + 1)] = hidden[u4(last + 2)] = hidden[u4(last)]
+            for q in range(EDGED):
+                a = here[q + 1]
+                gx, gz = (here[q + 2] - here[q]) * tilt, below[q] * tilt
+                ny = f4(1) / np.sqrt(gx * gx + gz * gz + f4(1))
+                level, slope = a / height, f4(1) - ny
+                # Grass and crumbs stand up into a low sun: ground is lit a little past the edge of its own shade.
+                facing = max(((sun_y - gx * sun_x - gz * sun_z) * ny + f4(0.1)) * f4(1 / 1.1), f4(0))
+                open_sky = clamp(f4(1) - (near[q] - a) * depth, f4(0.3), f4(1.15))
+                snow = min((level - snowline) * f4(9), (holds_snow - slope) * f4(5))
+                green = min((treeline - level) * f4(7), (holds_green - slope) * f4(6))
+                found[q] = f4(255) * facing * clamp(f4(1) - hidden[q] * f4(22), f4(0), f4(1))
+                found[q + EDGED] = f4(OPEN) * open_sky * (f4(0.45) + f4(0.55) * ny)
+                found[q + 2 * EDGED] = f4(LEVEL) + f4(RISE) * snow
+                found[q + 3 * EDGED] = f4(LEVEL) + f4(RISE) * green
+            new = u4((j - first + 2) % 5) * u4(FOUND)
+            for q in range(FOUND - 4):
+                p = u4(q)
+                rows[new + p] = _blurred(
+                    found[p], found[p + u4(1)], found[p + u4(2)], found[p + u4(3)], found[p + u4(4)]
+                )
+            if j < first + 2:
+                continue
+            # The oldest of the five follows the newest.
+            v, w = (new + u4(FOUND)) % u4(RING), (new + u4(2 * FOUND)) % u4(RING)
+            x, y = (new + u4(3 * FOUND)) % u4(RING), (new + u4(4 * FOUND)) % u4(RING)
+            for q in range(FOUND - 4):
+                p = u4(q)
+                value = _blurred(rows[v + p], rows[w + p], rows[x + p], rows[y + p], rows[new + p])
+                parts[q] = i4(clamp(value + f4(0.5), f4(0), f4(255)))
+            for q in range(min(ROW, n - left)):
+                p = u4(q)
+                direct, sky, snow, green = (
+                    parts[p],
+                    parts[p + u4(EDGED)],
+                    parts[p + u4(2 * EDGED)],
+                    parts[p + u4(3 * EDGED)],
+                )
+                out[j - 2, left + q] = u4(direct | sky << 8 | snow << 16 | green << 24)
 
 
 MOST_STEPS = 4096
@@ -109,10 +223,6 @@ PATIENCE = 0.6
 """Rows that land must gain on what is drawn before it is drawn: finer than that nobody sees."""
 COVERED, BEGUN, CREST = 0, 1, 2
 """What a seen sample does: goes on from the one before, begins another surface, or ends one between two samples."""
-OPEN = 200.0
-"""Open sky, which may pass 1, in a byte."""
-RISE, LEVEL = 40.0, 128.0
-"""How far land is above a threshold, in a byte; LEVEL is just."""
 
 
 @inner

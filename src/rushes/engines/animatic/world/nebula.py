@@ -59,19 +59,22 @@ class Nebula:
         band = np.exp(3.2 * (np.cos(at[:, None] - 0.55 * np.sin(at[None]) - 2.6) - 1))
         thick = np.clip(0.62 * tiles[0] + 0.38 * fine - 0.42 + 0.34 * band, 0, 1)
         dust = 1 - 0.85 * np.clip((0.6 * tiles[2] + 0.4 * fine - 0.5) * 3.4, 0, 1) * (0.35 + 0.65 * band)
-        gas, ember, glow = (np.asarray(colour(row[key])) for key in ("gas", "ember", "glow"))
-        blend = np.clip((tiles[1] - 0.3) * 2.2, 0, 1)[..., None]
-        sheet = (gas + (ember - gas) * blend) * (thick**1.6)[..., None] + glow * (thick**4.2)[..., None]
-        sheet *= dust[..., None]
-        stars = (
-            (rng.random((SIDE, SIDE)) < 0.01 + 0.05 * band * dust)
-            * rng.random((SIDE, SIDE)) ** 5
-            * (0.3 + band)
+        thin, heart = (cv2.pow(thick, power) * dust for power in (1.6, 4.2))
+        blend = np.clip((tiles[1] - 0.3) * 2.2, 0, 1)
+        self._sheet: Plane = np.empty((SIDE, SIDE, 3), np.float32)
+        for c, (gas, ember, glow) in enumerate(
+            zip(*(colour(row[key]) for key in ("gas", "ember", "glow")), strict=True)
+        ):
+            self._sheet[..., c] = (gas + (ember - gas) * blend) * thin + glow * heart
+        at_star = np.nonzero(rng.random((SIDE, SIDE), np.float32) < 0.01 + 0.05 * band * dust)
+        count = len(at_star[0])
+        bright = 0.8 * rng.random(count) ** 5 * (0.3 + band[at_star])
+        tints = np.column_stack(
+            [rng.uniform(0.75, 1.25, count), np.ones(count), rng.uniform(0.75, 1.25, count)]
         )
-        tints = np.stack([1 + 0.25 * rng.uniform(-1, 1, (SIDE, SIDE)), np.ones((SIDE, SIDE)),
-                          1 + 0.25 * rng.uniform(-1, 1, (SIDE, SIDE))], axis=2)  # fmt: skip
-        sheet += cv2.GaussianBlur((stars[..., None] * tints).astype(np.float32), (0, 0), 0.5) * 0.8
-        self._sheet = np.asarray(sheet, np.float32)
+        self._sheet[at_star] += (bright[:, None] * tints).astype(np.float32)
+        # Stars no smaller than a pixel; on gas it does not show.
+        cv2.GaussianBlur(self._sheet, (0, 0), 0.5, dst=self._sheet)
 
     def guide(self, pose: Pose) -> Pose:
         return pose

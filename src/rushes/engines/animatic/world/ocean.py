@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import scipy.fft
 
 from rushes.engines.animatic.runtime import Plane, f4, i4, inner, kernel
 from rushes.engines.animatic.world.air import Air, Colour
@@ -65,9 +65,10 @@ class Waves:
         height = self._h * turn
         height += self._mirror * np.conj(turn, out=turn)
         height *= self._gradient
-        both = scipy.fft.ifft2(height, norm="forward", overwrite_x=True)
+        both: Plane = height.view(np.float32).reshape(*height.shape, 2)
+        cv2.idft(both, both)
         both *= self._scale
-        return both.view(np.float32).reshape(*both.shape, 2)
+        return both
 
 
 @inner

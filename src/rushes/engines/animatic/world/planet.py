@@ -18,6 +18,8 @@ from rushes.engines.animatic.world.view import Canvas, Pose
 
 AIR = 1.2
 """Radii to which its air is seen."""
+FINE = 512
+"""Texels around a planet; a small one has half of them."""
 
 
 @kernel("f4[:, :, ::1], f4[:, :, ::1], f4[::1], f4[::1], f4[::1], f4[::1], f4")
@@ -83,23 +85,31 @@ class Planet:
 
     def __init__(self, row: Mapping[str, Any], light: Air, seed: int) -> None:
         self._row = row
-        land = _rich(cloud_tile(seed + 3))
-        clouds = _rich(cloud_tile(seed + 4))
-        hills = _rich(cloud_tile(seed + 6))[..., None]
+        side = FINE if float(row["size"]) > 0.1 else FINE // 2
+        land, hills = (_rich(cloud_tile(seed + number, side)) for number in (3, 6))
+        hills = hills[..., None]
+        cloudy = float(row.get("clouds", 0.85))
+        clouds = _rich(cloud_tile(seed + 4, side)) if cloudy else np.zeros_like(land)
         pole = np.abs(np.linspace(-1, 1, len(land), dtype=np.float32))[:, None]
         ground = np.clip((land - 0.53) * 18, 0, 1)[..., None]
         shallow = np.clip((land - 0.4) * 5, 0, 1)[..., None]
-        sea = np.asarray(colour(row["sea"])) * (0.55 + 0.75 * shallow)
-        dry = np.asarray(colour(row["land"])) * (0.45 + hills)
-        green = np.asarray(colour(row.get("green", row["land"]))) * (0.45 + hills)
+        blue, bare, grown = (
+            np.array(colour(row[key]), np.float32)
+            for key in ("sea", "land", "green" if "green" in row else "land")
+        )
+        sea = blue * (0.55 + 0.75 * shallow)
+        dry = bare * (0.45 + hills)
+        green = grown * (0.45 + hills)
         dry += (green - dry) * np.clip((hills - 0.42) * 4, 0, 1) * np.clip(1.3 - 1.6 * pole, 0, 1)[..., None]
         base = sea * (1 - ground) + dry * ground
         ice = np.clip((pole + 0.25 * (land - 0.5) - float(row.get("ice", 2.0))) * 14, 0, 1)[..., None]
-        base += (np.array([0.8, 0.84, 0.88]) - base) * ice
-        white = (np.clip((clouds - 0.56) * 3.2, 0, 1) ** 1.3 * float(row.get("clouds", 0.85)))[..., None]
-        skin = base * (1 - white) + np.array([0.85, 0.88, 0.92]) * white
+        base += (np.array([0.8, 0.84, 0.88], np.float32) - base) * ice
+        white = (np.clip((clouds - 0.56) * 3.2, 0, 1) ** 1.3 * cloudy)[..., None]
+        skin = base * (1 - white) + np.array([0.85, 0.88, 0.92], np.float32) * white
         # Towns by night, where there is land and nobody is under clouds.
-        towns = np.random.default_rng(seed).random(land.shape) < 0.02 * np.clip((land - 0.55) * 8, 0, 1)
+        towns = np.random.default_rng(seed).random(land.shape, np.float32) < 0.02 * np.clip(
+            (land - 0.55) * 8, 0, 1
+        )
         glow = cv2.GaussianBlur(towns.astype(np.float32), (0, 0), 0.8) * ground[..., 0] * (1 - white[..., 0])
         lights = glow * float(row.get("towns", 0.0))
         self._skin = np.asarray(np.dstack([skin, lights]), np.float32)

@@ -262,7 +262,7 @@ class Plants:
             x, z = x[slope < kind.steep], z[slope < kind.steep]
         n = len(x)
         foot = terrain.ground(x, z) if terrain and n else np.zeros(n, np.float32)
-        dry = foot > 0.3 if terrain and terrain.land.sea_level > -1e8 else np.ones(n, bool)
+        dry = foot > 0.3 if terrain and terrain.land.wet else np.ones(n, bool)
         height = kind.height * (1 + kind.vary * rng.uniform(-1, 1, n))
         # No two plants have the same hue; but grey wood and snow have none to vary.
         hue = min(0.16, 0.3 * (1 - min(kind.paint) / (max(kind.paint) or 1.0)))

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import scipy.fft
-import scipy.ndimage
 
 from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
 from rushes.engines.animatic.world import air
 from rushes.engines.animatic.world.air import Air, Colour
 from rushes.engines.animatic.world.mathx import decay, smooth, tap
+from rushes.engines.animatic.world.noise import seamless
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
 FAR = np.float32(1e6)
 """Distance of the sky in the canvas."""
+STEPS = 4096
+"""Steps in which numbers are counted to spread them evenly."""
 
 
 @inner
@@ -228,27 +229,22 @@ def cloud_tile(seed: int, size: int = 512) -> Plane:
     Broad masses, heads like those of cauliflowers on them, and both drawn out by a slow swirl.
     """
     rng = np.random.default_rng(seed)
-    frequency = np.fft.fftfreq(size, 1 / size).astype(np.float32)
-    k = np.hypot(frequency[:, None], frequency[None, :])
-    k[0, 0] = 1
-
-    def noise(least: float, fall: float) -> Plane:
-        spectrum = scipy.fft.fft2(rng.standard_normal((size, size)).astype(np.float32))
-        field = scipy.fft.ifft2(spectrum * np.where(k < least, 0, k**-fall)).real
-        return np.asarray(field / field.std(), np.float32)
-
-    field: Plane = noise(2, 2.0) - 0.32 * np.abs(noise(7, 1.6))
-    swirl = [np.float32(9) * noise(2, 2.6) for _ in range(2)]
+    field = seamless(rng, size, 2, 2.0) - np.float32(0.32) * np.abs(seamless(rng, size, 7, 1.6))
+    across, away = (np.float32(9) * seamless(rng, size, 2, 2.6) for _ in range(2))
     at = np.arange(size, dtype=np.float32)
-    field = cv2.remap(
-        np.pad(field, 64, mode="wrap"),
-        at[None] + swirl[0] + 64,
-        at[:, None] + swirl[1] + 64,
-        cv2.INTER_LINEAR,
+    return _evened(
+        cv2.remap(field, at + across, at[:, None] + away, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     )
-    order = np.empty(size * size, np.float32)
-    order[np.argsort(field, axis=None, kind="stable")] = np.linspace(0, 1, size * size, dtype=np.float32)
-    return order.reshape(size, size)
+
+
+def _evened(field: Plane) -> Plane:
+    """For each number, which share of all is less."""
+    low, high = field.min(), field.max()
+    at = (field - low) * ((STEPS - np.float32(0.01)) / (high - low))
+    step = at.astype(np.int32)
+    below = np.zeros(STEPS + 1, np.float32)
+    np.cumsum(np.bincount(step.ravel(), minlength=STEPS) / field.size, out=below[1:])
+    return np.asarray(below[step] + np.diff(below)[step] * (at - step), np.float32)
 
 
 class Sky:
@@ -259,13 +255,18 @@ class Sky:
         self._tint = np.array(tint, np.float32)
         self._veil = veil
         self._vector = light.packed()
-        tile = cloud_tile(seed)
-        step = tile.shape[0] * 0.02
-        lit = scipy.ndimage.shift(
-            tile, (-light.sun[2] * step, -light.sun[0] * step), order=1, mode="grid-wrap"
+        tile = cloud_tile(seed) if light.cover or light.aurora else np.zeros((2, 2), np.float32)
+        size = len(tile)
+        towards_sun = np.array([[1, 0, light.sun[0]], [0, 1, light.sun[2]]]) * [1, 1, 0.02 * size]
+        lit = cv2.warpAffine(
+            tile,
+            towards_sun,
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_WRAP,
         )
         # The first row and column once more behind the last, so that nobody who looks between two has to wrap.
-        self._sheet: Plane = np.pad(np.stack([tile, lit], axis=2), ((0, 1), (0, 1), (0, 0)), mode="wrap")
+        self._sheet: Plane = cv2.copyMakeBorder(cv2.merge([tile, lit]), 0, 1, 0, 1, cv2.BORDER_WRAP)
 
     def draw(self, canvas: Canvas, pose: Pose, t: float) -> None:
         h, w, _ = canvas.sky.shape

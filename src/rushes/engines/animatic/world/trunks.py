@@ -14,6 +14,7 @@ from rushes.engines.animatic.runtime import Plane, f4, i4, kernel, scratch, u4
 from rushes.engines.animatic.tables import colour
 from rushes.engines.animatic.world.air import Air
 from rushes.engines.animatic.world.mathx import among, corners, decay, spot
+from rushes.engines.animatic.world.noise import seamless
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.terrain import Terrain
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
@@ -228,10 +229,4 @@ class Trunks:
 
 def _bark(rng: np.random.Generator, size: int = 512) -> Plane:
     """A seamless tile of vertical furrows, 0…1."""
-    f = np.fft.fftfreq(size, 1 / size)
-    # Stretched along the trunk: slow upwards, quick across.
-    k = np.hypot(f[None, :], f[:, None] * 5)
-    k[0, 0] = 1
-    field = np.fft.ifft2(np.fft.fft2(rng.standard_normal((size, size))) * k**-1.25 * (k > 3)).real
-    ridged = 1 - np.abs(np.clip(field / (1.6 * field.std()), -1, 1))
-    return np.asarray(ridged, np.float32)
+    return np.asarray(1 - np.minimum(np.abs(seamless(rng, size, 3.1, 1.25, tall=5) / np.float32(1.6)), 1))
