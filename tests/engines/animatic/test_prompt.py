@@ -215,13 +215,44 @@ def test_words_of_shape_and_amount_are_no_things(
     "prompt",
     [
         "snow falls", "confetti falls, fog drifts", "a crane unfolds and flies away", "a businesswoman steps out",
-        "a tornado tears across a field", "a skateboarder kickflips", "a hedgehog crossing roads",
+        "a tornado tears across a field", "a skateboarder kickflips", "a hedgehog crossing roads", "it lightly blows",
+        "a pine that crosses", "pines bloom", "rain streaks down", "as they sail", "people stretch",
     ],
 )  # fmt: skip
 def test_what_is_done_is_no_thing(prompt: str) -> None:
     nouns = parse(prompt).archetypes
-    assert set(nouns) <= {"material", "bird", "person", "quadruped"}
+    assert set(nouns) <= {"material", "bird", "person", "quadruped", "plant", "tree"}
     assert len(nouns) <= 1
+    assert parse(prompt).subjects == () or "bird" in nouns
+
+
+@pytest.mark.parametrize(
+    ("prompt", "archetypes"),
+    [
+        ("a small, round, shining creature", ["quadruped"]),
+        ("a mother bear and a male nurse", ["quadruped", "person"]),
+        ("a glass tower, a glass of water", ["material", "building", "tableware", "water"]),
+        ("a gardener waters tomatoes", ["person", "fruit"]),
+        ("a circus parade", ["stage", "event"]),
+    ],
+)
+def test_words_in_front_say_what_a_thing_is_like(prompt: str, archetypes: list[str]) -> None:
+    assert list(parse(prompt).archetypes) == archetypes
+
+
+@pytest.mark.parametrize(
+    ("prompt", "moves"),
+    [
+        ("satellites orbit the earth", ()),
+        ("a hawk circling over a field", ()),
+        ("a train pulls away", ()),
+        ("the camera pulls away from a train", ("dolly out",)),
+        ("a train, orbiting shot", ("orbit",)),
+        ("a boat on a lake, the camera circling over it", ("orbit",)),
+    ],
+)
+def test_what_a_thing_does_moves_no_camera(prompt: str, moves: tuple[str, ...]) -> None:
+    assert parse(prompt).moves == moves
 
 
 def test_bullet_time_is_a_move_and_a_pace() -> None:

@@ -26,13 +26,18 @@ AFTER_PLACE = frozenset(_PLACED.split())
 JOINTS = AFTER_PLACE | word_set(
     "up down out off to through away back along the a an and or of with as so it me us"
 )
-ONWARDS = word_set(
-    "up down out off away back along across through past into onto toward towards forward outside"
-)
-"""Where something goes that is done."""
+THROUGH = word_set("through past into onto away toward towards")
+"""Where something goes, and nothing stands."""
+ALONG = word_set("along across outside over around")
+"""Where things stand, too: "stalls along a canal"."""
+ONWARDS = THROUGH | ALONG | word_set("up down out off back forward")
+"""Where something goes."""
+ONE = word_set("a an one that this another each every")
+"""What stands before one thing."""
 DOER = word_set("he she they we you i it who to can will would and or then while as but not")
 """Words after which a doubtful word is something done."""
 LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect", "snake", "primate", "robot", "person"})
+ACTING = LIVING | {"car", "cycle", "boat", "aircraft", "train", "vehicle"}
 PLAIN = "plain"
 """What stands for the archetype of "video" and "view", which are nothing in the picture."""
 VAGUE = frozenset({"event", "thing", "material", "location", "body"})
@@ -97,6 +102,11 @@ def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:
             inflected = form != last and last.endswith(("ing", "ed"))
             if not inflected and (length > 1 or _is_noun(tokens, at, form, before)):
                 return length, known[head + form]
+            if form != last and form in vocabulary().common:
+                # Who "marches" is not from the Marche.
+                break
+    if at >= len(tokens):
+        return 0, ""
     made = "" if is_done(tokens, at, before) else _made(tokens[at])
     return (1, made) if made else (0, "")
 
@@ -106,27 +116,34 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     known = vocabulary()
     token, following = tokens[at], tokens[at + 1 : at + 2]
     last = tokens[at - 1] if at else ","
-    if before and following and following[0] in BEFORE_NOUN - {"of", "with"}:
+    on = frozenset(following) or frozenset(",")
+    if before and on <= BEFORE_NOUN - {"of", "with"}:
         # "A woman painting a fence", "waves batter the ship".
+        return False
+    if noun != token and before in ACTING and _agrees(tokens, at) and noun_at(tokens, at + 1)[0]:
+        # "A gardener waters tomatoes".
         return False
     ones = plain_forms(token)[1:] if token.endswith("s") else []
     if noun == token and any(
         (one in known.archetype and one in known.common and token not in known.common)
         or (before and one in known.verbs)
-        or (one in known.both and is_done(tokens, at, before))
+        or (one in known.both and (is_done(tokens, at, before) or (before and on <= THROUGH)))
         for one in ones
     ):
         # "Twin tails" are no tail coat, "snow falls" is no waterfall, and who "steps out" is no stair.
         return False
-    if noun in known.either and noun == token and _names(tokens, at + 1):
-        # "A small bowl", "an open hood": it only says what the next noun is like.
+    if noun == token and _describes(tokens, at):
         return False
     if noun in known.verbs and token.endswith("ing") and _names(tokens, at + 1):
         # "A burning house".
         return False
+    plural = noun != token and token.endswith("s")
+    may_be_done = noun in known.verbs or noun in known.both
+    if may_be_done and (_is_adverb(last) or (plural and (last in ONE or any(map(_is_adverb, on))))):
+        # "Lightly blows", "a bridge that crosses", "climbs vertically".
+        return False
     if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"]:
         return True
-    plural = noun != token and token.endswith("s")
     if noun in known.adverbs and noun not in known.verbs:
         return plural
     if last in known.adjectives:
@@ -143,8 +160,14 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     ):
         # "A hedgehog crossing roads".
         return False
+    several = bool(before) and _is_plural(last)
+    if may_be_done and several and noun == token:
+        # "Ink drops bloom", "northern lights ripple".
+        return False
     if noun not in known.verbs:
-        return noun not in known.both or not is_done(tokens, at, before)
+        # "Rain streaks down the glass", "a flock flutters past".
+        goes = plural and before and on <= ONWARDS - ALONG
+        return noun not in known.both or not (goes or is_done(tokens, at, before))
     if last in DOER or is_done(tokens, at, before):
         return False
     happens = known.archetype[noun] == "event"
@@ -152,9 +175,8 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if token.endswith("ing"):
         # "Porch railing", but "laundry hanging on a line".
         return ends and bool(before) and before not in LIVING and known.archetype[noun] not in VAGUE
-    on = bool(following) and following[0] in JOINTS
-    goes = bool(following) and following[0] in ONWARDS
-    if plural and (goes or (before and (on or not (last.endswith("s") or token in known.archetype)))):
+    single = before and not several and token not in known.archetype
+    if plural and (on <= ONWARDS or (before and on <= JOINTS) or single):
         # "A leaf falls into the river", "unfolds and flies away", "smoke drifts".
         return False
     if (
@@ -171,14 +193,51 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     return not last[0].isalnum() and ends and not happens and known.archetype[noun] != "person"
 
 
+def _is_plural(token: str) -> bool:
+    """True for *lights* and *people*, but not for *circus* or *glass*."""
+    known = vocabulary().archetype
+    ends = token.endswith("s") and not token.endswith("ss")
+    return token in MANY or (ends and any(form in known for form in plain_forms(token)[1:]))
+
+
 def is_done(tokens: list[str], at: int, before: str) -> bool:
     """True when somebody who was just named does what the token at `at` says: "the child plays", "people wave"."""
     if before not in LIVING and before != PLAIN:
         return False
-    last = tokens[at - 1]
-    many = last in MANY or (last.endswith("s") and not last.endswith("ss"))
+    return _agrees(tokens, at)
+
+
+def _agrees(tokens: list[str], at: int) -> bool:
+    """True when the token at `at` has the form of what the one before it does: "a boat sails", "boats sail"."""
     ends = tokens[at].endswith("s") and not tokens[at].endswith("ss")
-    return ends != many
+    return ends != _is_plural(tokens[at - 1])
+
+
+def _is_adverb(token: str) -> bool:
+    """True for *lightly*, but not for *lovely* or *lily*."""
+    known = vocabulary()
+    return token.endswith("ly") and token not in known.adjectives and token not in known.archetype
+
+
+def _is_like(token: str) -> bool:
+    """True for what may be an adjective."""
+    known = vocabulary()
+    if any(token in words for words in (known.adjectives, known.adverbs, known.either)):
+        return True
+    return token.endswith(("ing", "ed")) and any(map(is_known, plain_forms(token)[1:]))
+
+
+def _describes(tokens: list[str], at: int) -> bool:
+    """True when the token at `at` only says what a noun behind it is like: "a small bowl", "a small, round, shining bowl"."""
+    known = vocabulary()
+    if tokens[at] not in known.either and tokens[at] not in known.adverbs:
+        return False
+    if tokens[at] in known.either and _names(tokens, at + 1):
+        return True
+    end = at + 1
+    while end < len(tokens) and (tokens[end] in (",", "and") or _is_like(tokens[end])):
+        end += 1
+    return end > at + 1 and _names(tokens, end) and not _is_adverb(tokens[end])
 
 
 def _names(tokens: list[str], at: int) -> bool:
@@ -250,10 +309,14 @@ def mended(token: str, phrases: Container[str]) -> str:
 def is_nothing_to_draw(token: str) -> bool:
     """True for common words that are no things: adjectives, verbs, abstract nouns."""
     known = vocabulary()
+    forms = plain_forms(token)
+    if token.endswith(("s", "ing", "ed")) and any(form in known.archetype for form in forms[1:]):
+        # What is no noun here is something that is done.
+        return True
     return any(
         form in words
         for words in (known.other, known.adjectives, known.verbs, known.both, known.adverbs, known.either)
-        for form in plain_forms(token)
+        for form in forms
     )
 
 

@@ -17,6 +17,8 @@ from rushes.engines.animatic.prompt.languages import translated
 from rushes.engines.animatic.prompt.nouns import (
     AFTER_PLACE,
     BEFORE_NOUN,
+    LIVING,
+    ONWARDS,
     PLAIN,
     is_adjective,
     is_done,
@@ -44,13 +46,18 @@ TOGETHER = word_set(
 """Counts that are nouns themselves unless *of* follows."""
 STEADY = frozenset({"place", "subject", "time", "season", "weather"})
 """Kinds whose words are things: "parked" is not a park."""
-NAMED = {"place": "location", "weather": "event", "time": "event"}
+NAMED = {"place": "location", "weather": "event", "time": "event", "season": "event", "effect": "event"}
 """The archetypes of what phrases name, for the word behind them."""
 UNDRAWN = frozenset({"technique", "style"})
 """Kinds that are understood, but change nothing yet."""
 EATEN = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
 FILMED = word_set("camera photo photograph picture film movie image video frame lens")
 """Words for the picture itself, unless somebody has one: "a man with a camera"."""
+SHADES = word_set("in and is are warm deep bright dark light pale soft burnt vivid rich")
+"""Words after which a colour is a colour, though a fruit may be called so."""
+GOING = word_set("move push pull slide walk circle rotate spin revolve follow")
+FRAMED = word_set("shot view camera")
+PRONOUNS = word_set("he she they we you i it who")
 OWN = word_set("a an his her their my its old vintage digital")
 PACES = word_set("slow quick fast smooth gentle steady sweeping dramatic long subtle rapid")
 TOWARDS = word_set("to the towards toward")
@@ -245,8 +252,12 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         return 1
     length, meant = _longest(tokens, at, _moves())
     long_noun, archetype = noun_at(tokens, at, before)
-    thing = length < long_noun or (length == 1 and long_noun and _is_thing(tokens, at, before))
-    if length and not thing:
+    if token in _words("grown") and (grown := noun_at(tokens, at + 1, "person"))[1] in LIVING:
+        long_noun, archetype = 1 + grown[0], grown[1]
+    thing = length < long_noun or (
+        length == 1 and long_noun and archetype != "event" and _is_thing(tokens, at, before)
+    )
+    if length and not thing and not _is_going(tokens, at, length, before):
         phrase = tuple(tokens[at : at + length])
         further, name = _directed(tokens, at + length, meant[0])
         length += further
@@ -257,11 +268,11 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         return length
     length, meant = _longest(tokens, at, _phrases())
     kind, _, name = meant[0].partition(":") if meant else ("", "", "")
-    if length == 1 and long_noun <= 1 and kind in STEADY and is_done(tokens, at, before):
+    if length == 1 and long_noun <= 1 and kind in STEADY and _is_said_of(tokens, at, before):
         length = 0
     if kind == "colour" and long_noun and _stands(tokens, at + length):
         # "Two oranges", "an orange on a plate"; but "dressed in orange".
-        length = length if at and tokens[at - 1] in ("in", "and", "is", "are") else 0
+        length = length if at and tokens[at - 1] in SHADES else 0
     # "A fly" is an insect, whatever else flies.
     named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
     if length and length >= max(long_noun, 1) and not (named and long_noun):
@@ -291,6 +302,8 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         return 1
     elif token in _words("cooked"):
         reading.cooked = True
+    elif token in _words("stuff") and long_noun == 1 and noun_at(tokens, at + 1)[0]:
+        reading.noun("material", said(1))
     elif long_noun:
         reading.before = archetype
         reading.noun(archetype, said(long_noun))
@@ -322,6 +335,17 @@ def _is_figure(tokens: list[str], at: int) -> bool:
     return False
 
 
+def _is_said_of(tokens: list[str], at: int, before: str) -> bool:
+    """True when a word that names a place or a weather says what somebody or something does: "people wave", "as they
+    sail", "honey drizzles onto a plate"."""
+    if at and tokens[at - 1] in PRONOUNS:
+        return True
+    if tokens[at].endswith("ing") and before and before not in NAMED.values():
+        return True
+    goes = before and tokens[at].endswith("s") and tokens[at + 1 : at + 2] and tokens[at + 1] in ONWARDS
+    return bool(goes) or is_done(tokens, at, before)
+
+
 def _stands(tokens: list[str], at: int) -> bool:
     """True when no noun stands at `at` that a colour could be of."""
     if at >= len(tokens) or not tokens[at][0].isalnum() or tokens[at] in STOP:
@@ -347,6 +371,16 @@ def _is_thing(tokens: list[str], at: int, before: str) -> bool:
     if last in PACES or (following and following[0] in GOES):
         return False
     return last in BEFORE_NOUN or bool(before) or is_adjective(last)
+
+
+def _is_going(tokens: list[str], at: int, length: int, before: str) -> bool:
+    """True when words of the camera grammar say what a thing does: "satellites orbit the earth", "a hawk circling over a
+    field", "the train pulls away"."""
+    if before in ("", PLAIN):
+        return False
+    if length > 1:
+        return not GOING.isdisjoint(plain_forms(tokens[at])) and FRAMED.isdisjoint(tokens[at : at + length])
+    return tokens[at].endswith(("ing", "s")) or BEFORE_NOUN.issuperset(tokens[at + 1 : at + 2] or ",")
 
 
 def _directed(tokens: list[str], at: int, name: str) -> tuple[int, str]:

@@ -40,7 +40,8 @@ STOP = word_set(
     "several lot lots other another up down out off over under through across along around between near behind "
     "beside beneath above below toward towards against within upon about after before during until not do does "
     "did has have had can could will would shall should may might must let make makes made get gets one's s "
-    "like himself herself itself themselves oneself doing one"
+    "like himself herself itself themselves oneself doing one if etc something someone somebody everything everyone nothing "
+    "anything anyone whether because although though whose why how"
 )
 NEGATIONS = word_set(
     "no without not never avoid exclude excluding except nor minus lacking don't doesn't isn't aren't wasn't"
@@ -84,6 +85,9 @@ def plain_forms(word: str) -> list[str]:
     if (word.endswith("men") and len(word) > 4) or word in ("men", "women"):
         forms.append(word[:-2] + "an")
     for ending, instead in (
+        ("sses", "ss"),
+        ("ches", "ch"),
+        ("shes", "sh"),
         ("s", ""),
         ("ies", "y"),
         ("ves", "f"),
@@ -91,12 +95,10 @@ def plain_forms(word: str) -> list[str]:
         ("oes", "o"),
         ("ses", "s"),
         ("zzes", "z"),
-        ("sses", "ss"),
         ("xes", "x"),
-        ("ches", "ch"),
-        ("shes", "sh"),
     ):
-        if word.endswith(ending) and len(word) > len(ending) + 2 and not word.endswith("ss"):
+        shortest = 2 if ending == "ies" else 3
+        if word.endswith(ending) and len(word) >= len(ending) + shortest and not word.endswith("ss"):
             forms.append(word[: -len(ending)] + instead)
     for ending in ("ing", "ed"):
         if word.endswith(ending) and len(word) > len(ending) + 2:
