@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import numpy.typing as npt
-import scipy.fft
 
 from rushes.engines.base import SAMPLE_RATE, Samples
 
@@ -15,44 +13,51 @@ LOUDNESS = 0.09
 """Root mean square of the mix: quiet enough never to clip."""
 
 
-def noise(n: int, rng: Random, colour: float = 0.0) -> Samples:
-    """White noise tilted by `colour`: its power falls with frequency to that exponent."""
-    wave = rng.standard_normal((2, n)).astype(np.float32)
-    if colour:
-        size = scipy.fft.next_fast_len(n)
-        spectrum = scipy.fft.rfft(wave, size)
-        frequency = np.maximum(np.fft.rfftfreq(size, 1 / SAMPLE_RATE), 20).astype(np.float32)
-        wave = scipy.fft.irfft(spectrum * frequency ** (-colour / 2), size)[:, :n]
-        wave /= wave.std()
-    return wave.astype(np.float32)
+def quick(n: int) -> int:
+    """The next length that a transform is quick at: at most sixteen times a power of two."""
+    step = 1 << max(n.bit_length() - 4, 0)
+    return -(-n // step) * step
 
 
-def band(wave: Samples, low: float, high: float, order: int = 2) -> Samples:
-    # Slow to import, and only a clip with sound needs it.
-    from scipy import signal
+class Noise:
+    """`n` samples of noise in two channels, with deviation 1, whose power falls with frequency to the exponent `colour`;
+    heard band by band."""
 
-    filters = signal.butter(order, [low, high], "band", fs=SAMPLE_RATE, output="sos")
-    out: Samples = np.asarray(signal.sosfilt(filters, wave), np.float32)
-    return out
+    def __init__(self, n: int, rng: Random, colour: float = 0.0) -> None:
+        self._n, self._size = n, quick(n)
+        hertz = np.fft.rfftfreq(self._size, 1 / SAMPLE_RATE)
+        self._hertz = np.maximum(hertz, 20).astype(np.float32)
+        # Lower than that nobody hears.
+        level = self._hertz ** np.float32(-colour / 2) * (hertz >= 20)
+        level *= self._size / np.sqrt((level**2).sum() / 3)
+        # Evenly spread numbers do: of the sum of so many waves nobody can tell.
+        parts = rng.random((2, len(hertz), 2), np.float32) - np.float32(0.5)
+        self._spectrum = parts.view(np.complex64)[..., 0] * level
+
+    def band(self, low: float, high: float, order: int = 2) -> Samples:
+        """What lies between two frequencies (hertz), by Butterworth's curve."""
+        off = (self._hertz**2 - np.float32(low * high)) / (self._hertz * np.float32(high - low))
+        response = 1 / np.sqrt(1 + off ** (2 * order))
+        return np.asarray(np.fft.irfft(self._spectrum * response, self._size)[:, : self._n], np.float32)
 
 
 def unrest(n: int, rng: Random, hertz: float) -> Samples:
     """A smooth random level in 0…1, new about `hertz` times a second."""
     points = int(n / SAMPLE_RATE * hertz) + 4
-    values = rng.random((2, points))
+    values = rng.random((2, points), np.float32)
     at = np.linspace(0, points - 3, n)
     index = at.astype(int)
-    f = at - index
+    f = (at - index).astype(np.float32)
     f = f * f * (3 - 2 * f)
-    out: Samples = np.asarray(values[:, index] * (1 - f) + values[:, index + 1] * f, np.float32)
+    out: Samples = values[:, index] + np.diff(values)[:, index] * f
     return out
 
 
 def wind(n: int, rng: Random) -> Samples:
-    air = noise(n, rng, 1.2)
+    air = Noise(n, rng, 1.2)
     gust = unrest(n, rng, 0.7)
-    out: Samples = band(air, 120, 420) * gust * 1.4 + band(air, 420, 1100, 1) * gust**3 * 0.9
-    out += band(air, 60, 140) * 0.5
+    out: Samples = air.band(120, 420) * gust * 1.4 + air.band(420, 1100, 1) * gust**3 * 0.9
+    out += air.band(60, 140) * 0.5
     return out
 
 
@@ -60,19 +65,19 @@ def waves(n: int, rng: Random) -> Samples:
     """Swells every six seconds: a slow rise, a break with spray, a long hiss."""
     at = (np.arange(n) / SAMPLE_RATE / 6 + rng.random()) % 1
     swell = np.where(at < 0.35, (at / 0.35) ** 2, np.exp(-(at - 0.35) * 4.5)).astype(np.float32)
-    water = noise(n, rng, 1.0)
-    spray = band(noise(n, rng), 900, 6500, 1) * swell**2.2 * 0.5
-    return band(water, 90, 700) * (0.25 + swell) + spray + band(water, 40, 120) * 0.5
+    water = Noise(n, rng, 1.0)
+    spray = Noise(n, rng).band(900, 6500, 1) * swell**2.2 * 0.5
+    return water.band(90, 700) * (0.25 + swell) + spray + water.band(40, 120) * 0.5
 
 
 def waterfall(n: int, rng: Random) -> Samples:
     """A steady roar, a hiss of spray over it."""
-    roar = band(noise(n, rng, 1.1), 50, 900, 1) * (0.9 + 0.2 * unrest(n, rng, 1.5))
-    return roar + band(noise(n, rng), 1000, 7000, 1) * 0.3 * (0.8 + 0.4 * unrest(n, rng, 4.0))
+    roar = Noise(n, rng, 1.1).band(50, 900, 1) * (0.9 + 0.2 * unrest(n, rng, 1.5))
+    return roar + Noise(n, rng).band(1000, 7000, 1) * 0.3 * (0.8 + 0.4 * unrest(n, rng, 4.0))
 
 
 def rain(n: int, rng: Random) -> Samples:
-    hiss = band(noise(n, rng), 1200, 9000, 1) * 0.22
+    hiss = Noise(n, rng).band(1200, 9000, 1) * 0.22
     length = min(800, n)
     t = np.arange(length) / SAMPLE_RATE
     for side in range(2):
@@ -91,7 +96,7 @@ def thunder(n: int, rng: Random) -> Samples:
     start = int(rng.uniform(0.1, 0.4) * n)
     t = np.arange(n - start) / SAMPLE_RATE
     roll = np.exp(-t * 0.9) * (0.4 + unrest(n - start, rng, 5.0)) * np.minimum(t * 12, 1)
-    out[:, start:] = band(noise(n - start, rng, 1.6), 30, 260) * roll * 3
+    out[:, start:] = Noise(n - start, rng, 1.6).band(30, 260) * roll * 3
     return out
 
 
@@ -118,18 +123,18 @@ def birds(n: int, rng: Random) -> Samples:
 
 def city(n: int, rng: Random) -> Samples:
     """The hum of traffic, and cars that pass."""
-    air = noise(n, rng, 1.6)
-    out = band(air, 40, 220) * 0.9 + band(air, 300, 900, 1) * 0.12 * unrest(n, rng, 0.5)
+    air = Noise(n, rng, 1.6)
+    out = air.band(40, 220) * 0.9 + air.band(300, 900, 1) * 0.12 * unrest(n, rng, 0.5)
     t = np.arange(n)
     for _ in range(max(2, n // (2 * SAMPLE_RATE))):
         passing = np.exp(-(((t - rng.integers(0, n)) / (SAMPLE_RATE * 1.2)) ** 2)).astype(np.float32)
-        out += band(noise(n, rng, 0.6), 200, 1800, 1) * passing * 0.5
+        out += Noise(n, rng, 0.6).band(200, 1800, 1) * passing * 0.5
     return out
 
 
 def underwater(n: int, rng: Random) -> Samples:
     """A low murmur, and bubbles that rise in runs."""
-    out = band(noise(n, rng, 1.8), 40, 260) * (0.6 + 0.4 * unrest(n, rng, 0.4))
+    out = Noise(n, rng, 1.8).band(40, 260) * (0.6 + 0.4 * unrest(n, rng, 0.4))
     for _ in range(int(2.2 * n / SAMPLE_RATE)):
         length = int(SAMPLE_RATE * rng.uniform(0.03, 0.08))
         at = int(rng.integers(0, max(n - length, 1)))
@@ -142,7 +147,7 @@ def underwater(n: int, rng: Random) -> Samples:
 
 def hush(n: int, rng: Random) -> Samples:
     """The tone of a quiet room."""
-    return band(noise(n, rng, 1.4), 60, 400) * (0.7 + 0.3 * unrest(n, rng, 0.3))
+    return Noise(n, rng, 1.4).band(60, 400) * (0.7 + 0.3 * unrest(n, rng, 0.3))
 
 
 def drone(n: int, rng: Random) -> Samples:
@@ -163,15 +168,13 @@ VOICES: dict[str, Callable[[int, Random], Samples]] = {
 
 
 def reverb(wave: Samples, rng: Random, seconds: float = 1.6, wet: float = 0.22) -> Samples:
-    from scipy import signal
-
     n = int(SAMPLE_RATE * seconds)
-    tail: npt.NDArray[np.float64] = rng.standard_normal((2, n)) * np.exp(
-        -np.arange(n) / SAMPLE_RATE * 6.9 / seconds
-    )
+    fade = np.exp(-np.arange(n, dtype=np.float32) / np.float32(SAMPLE_RATE * seconds / 6.9))
+    tail = rng.standard_normal((2, n), np.float32) * fade
     tail /= np.sqrt((tail**2).sum(axis=1, keepdims=True))
-    echo = signal.fftconvolve(wave, tail, axes=1)[:, : wave.shape[1]]
-    return np.asarray(wave * (1 - wet) + wet * echo, np.float32)
+    size = quick(wave.shape[1] + n - 1)
+    echo = np.fft.irfft(np.fft.rfft(wave, size) * np.fft.rfft(tail, size), size)[:, : wave.shape[1]]
+    return np.asarray(wave * np.float32(1 - wet) + np.float32(wet) * echo)
 
 
 def mix(levels: Mapping[str, float], seconds: float, seed: int) -> Samples:
