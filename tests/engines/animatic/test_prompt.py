@@ -275,6 +275,28 @@ def test_slips_of_the_pen_are_mended() -> None:
     assert parse("a bottle of Fizzlo on Kodrax").ignored == ("fizzlo", "kodrax")
 
 
+def test_names_are_no_slips_and_do_things() -> None:
+    brief = parse("We see how Montey Darth watches the sea")
+    assert brief.ignored == ("montey", "darth")
+    assert (brief.places, brief.archetypes) == (("sea",), ())
+    assert parse("Beautifull Sunset Over The Montains").places == ("mountains",)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "archetypes"),
+    [
+        ("a big tree and a white horse", ["tree", "quadruped"]),
+        ("a girl with long legs", ["person", "body"]),
+        ("flying saucer, light bulb", ["aircraft", "fire"]),
+        ("spicy chicken, a chicken", ["food", "penguin"]),
+        ("a burning building", ["building"]),
+        ("three buses", ["car"]),
+    ],
+)
+def test_two_words_are_one_thing_only_where_they_are_called_so(prompt: str, archetypes: list[str]) -> None:
+    assert list(parse(prompt).archetypes) == archetypes
+
+
 def test_joined_words_come_apart() -> None:
     brief = parse("a rain-soaked street, a heart-shaped box")
     assert (brief.weathers, brief.places, brief.archetypes) == (("rain",), ("city",), ("tableware",))

@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any
 
 from rushes.engines.animatic.prompt.nouns import is_known, mended, vocabulary
-from rushes.engines.animatic.prompt.words import NEGATIONS, STOP, plain_forms, spoken, word_set, words
+from rushes.engines.animatic.prompt.words import NEGATIONS, STOP, names, plain_forms, spoken, word_set, words
 from rushes.engines.animatic.tables import FOLDER, table
 
 Pair = tuple[str, str]
@@ -284,6 +284,7 @@ def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, 
     # A word that is strange among English ones is misspelt, one among strangers is of their language.
     home = [known for k, known in enumerate(english) if k not in theirs]
     at_home = 2 * sum(home) >= len(home)
+    proper = names(text)
     out: list[Pair] = []
     at = 0
     while at < len(pairs):
@@ -297,7 +298,7 @@ def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, 
         if token in vocabulary().emoji:
             out += [(word, said) for word in words(vocabulary().emoji[token])]
         else:
-            strange = not english[at - 1] and at_home
+            strange = not english[at - 1] and at_home and token not in proper
             out.append((mended(token, phrases) if strange else token, said))
     return out
 

@@ -32,6 +32,7 @@ ALONG = word_set("along across outside over around")
 """Where things stand, too: "stalls along a canal"."""
 ONWARDS = THROUGH | ALONG | word_set("up down out off back forward")
 """Where something goes."""
+MEANWHILE = word_set("as while how what where")
 ONE = word_set("a an one that this another each every")
 """What stands before one thing."""
 DOER = word_set("he she they we you i it who to can will would and or then while as but not")
@@ -144,10 +145,10 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         return False
     if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"]:
         return True
-    if noun in known.adverbs and noun not in known.verbs:
-        return plural
     if last in known.adjectives:
         return True
+    if noun in known.adverbs and noun not in known.verbs:
+        return plural
     if noun == token and not before and noun in known.either and noun not in known.common:
         # "Hypnotic" is no drug.
         return False
@@ -176,7 +177,7 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         # "Porch railing", but "laundry hanging on a line".
         return ends and bool(before) and before not in LIVING and known.archetype[noun] not in VAGUE
     single = before and not several and token not in known.archetype
-    if plural and (on <= ONWARDS or (before and on <= JOINTS) or single):
+    if plural and (on <= ONWARDS | MEANWHILE or (before and on <= JOINTS) or single):
         # "A leaf falls into the river", "unfolds and flies away", "smoke drifts".
         return False
     if (
@@ -235,6 +236,9 @@ def _describes(tokens: list[str], at: int) -> bool:
     if tokens[at] in known.either and _names(tokens, at + 1):
         return True
     end = at + 1
+    if tokens[at] not in known.adverbs and end < len(tokens) and tokens[end].endswith(("ing", "ed")):
+        # "A brunette looking at flowers".
+        return False
     while end < len(tokens) and (tokens[end] in (",", "and") or _is_like(tokens[end])):
         end += 1
     return end > at + 1 and _names(tokens, end) and not _is_adverb(tokens[end])
@@ -247,7 +251,12 @@ def _names(tokens: list[str], at: int) -> bool:
     token = tokens[at]
     known = vocabulary()
     stem = token.removesuffix("ing").removesuffix("ed")
-    done = stem != token and any(is_known(form) for form in plain_forms(token)[1:] if len(form) > 2)
+    thing = token in known.common and token not in known.verbs
+    done = (
+        stem != token
+        and not thing
+        and any(is_known(form) for form in plain_forms(token)[1:] if len(form) > 2)
+    )
     if not token[0].isalpha() or token in STOP or done:
         return False
     if token.endswith("s") and token not in known.archetype:

@@ -48,6 +48,8 @@ STEADY = frozenset({"place", "subject", "time", "season", "weather"})
 """Kinds whose words are things: "parked" is not a park."""
 NAMED = {"place": "location", "weather": "event", "time": "event", "season": "event", "effect": "event"}
 """The archetypes of what phrases name, for the word behind them."""
+NAME = "name"
+"""What stands for the archetype of a word that nobody knows, most likely somebody's name."""
 UNDRAWN = frozenset({"technique", "style"})
 """Kinds that are understood, but change nothing yet."""
 EATEN = frozenset({"quadruped", "bird", "penguin", "fish", "insect"})
@@ -314,6 +316,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         return long_noun
     elif not is_nothing_to_draw(token):
         reading.ignored.append(sayings[at])
+        reading.before = NAME
     return 1
 
 

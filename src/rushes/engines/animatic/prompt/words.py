@@ -16,6 +16,9 @@ _LETTERS = f"(?:[^\\W_]|[{_VOWELS}])+"
 _WORD = re.compile(rf"{_LETTERS}(?:['’\-]{_LETTERS})*|[^\w\s]", re.UNICODE)
 
 
+_NAME = re.compile(r"(?<=[a-z,] )[A-Z][^\W_]*|\b[A-Z][^\W_]*(?= [A-Z])")
+
+
 def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
@@ -41,7 +44,7 @@ STOP = word_set(
     "beside beneath above below toward towards against within upon about after before during until not do does "
     "did has have had can could will would shall should may might must let make makes made get gets one's s "
     "like himself herself itself themselves oneself doing one if etc something someone somebody everything everyone nothing "
-    "anything anyone whether because although though whose why how"
+    "there's that's they're you're we're i'm it's he's she's anything anyone whether because although though whose why how"
 )
 NEGATIONS = word_set(
     "no without not never avoid exclude excluding except nor minus lacking don't doesn't isn't aren't wasn't"
@@ -68,6 +71,12 @@ def spoken(text: str) -> list[tuple[str, str]]:
         parts = word.split("-") if word[0].isalnum() else [word]
         out += [(part, word) for part in (parts[-1:] if parts[-1] in _LIKENESS else parts)]
     return out
+
+
+def names(text: str) -> frozenset[str]:
+    """What is written large within a sentence or before another such word: *Vader* is no slip of the pen. Where all is, nobody can tell."""
+    found = [word.casefold() for word in _NAME.findall(text)]
+    return frozenset(found) if 3 * len(found) < 2 * len(text.split()) else frozenset()
 
 
 def words(text: str) -> list[str]:
@@ -97,7 +106,7 @@ def plain_forms(word: str) -> list[str]:
         ("zzes", "z"),
         ("xes", "x"),
     ):
-        shortest = 2 if ending == "ies" else 3
+        shortest = 2 if ending in ("ies", "ses") else 3
         if word.endswith(ending) and len(word) >= len(ending) + shortest and not word.endswith("ss"):
             forms.append(word[: -len(ending)] + instead)
     for ending in ("ing", "ed"):
