@@ -28,7 +28,7 @@ from rushes.engines.animatic.world.planet import AIR, _sphere
 from rushes.engines.animatic.world.plants import OPAQUE, _draw
 from rushes.engines.animatic.world.sky import FAR
 from rushes.engines.animatic.world.sprites import SIDE as SPRITE
-from rushes.engines.animatic.world.sprites import spans
+from rushes.engines.animatic.world.sprites import _Sheet, spans
 from rushes.engines.animatic.world.strip import STRIP, lay, lift
 from rushes.engines.animatic.world.terrain import _ceiling, _quarter
 from rushes.engines.animatic.world.view import Pose
@@ -262,6 +262,22 @@ def test_a_packed_tile_is_read_between_its_texels_and_repeats() -> None:
     u, v = x - i, y - j
     a, b, c, d = (tile[(j + down) % 32, (i + right) % 32] for down in (0, 1) for right in (0, 1))
     assert np.allclose(out, (a + (b - a) * u) * (1 - v) + (c + (d - c) * u) * v, atol=1e-5)
+
+
+def test_a_sheet_has_what_was_drawn_last_on_top_and_smooth_edges() -> None:
+    sheet = _Sheet()
+    sheet.polygon([(0.25, 0.0), (0.25, 0.5), (0.75, 0.5), (0.75, 0.0)], 0.4)
+    sheet.polygon([(0.5, 0.25), (0.5, 0.5), (0.75, 0.5), (0.75, 0.25)], 0.8)
+    cover, shade = np.moveaxis(sheet.done(), 2, 0)
+    half, quarter = SPRITE // 2, SPRITE // 4
+    assert cover[half + 4 :, quarter + 4 : 3 * quarter - 4].min() == 1
+    assert cover[: half - 4].max() == cover[:, : quarter - 4].max() == cover[:, 3 * quarter + 4 :].max() == 0
+    assert np.allclose(shade[half + 8 : 3 * quarter - 8, half + 8 : 3 * quarter - 8], 0.8, atol=0.01)
+    assert np.allclose(shade[3 * quarter + 8 :, quarter + 8 : 3 * quarter - 8], 0.4, atol=0.01)
+    slanted = _Sheet()
+    slanted.polygon([(0.1, 0.1), (0.5, 0.9), (0.9, 0.13)], 1.0)
+    part = slanted.done()[..., 0]
+    assert 1.5 * SPRITE < ((part > 0.02) & (part < 0.98)).sum() < 8 * SPRITE
 
 
 def test_plants_drawn_near_to_far_lie_over_one_another_as_if_painted_far_to_near() -> None:

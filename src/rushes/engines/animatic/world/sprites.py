@@ -7,7 +7,7 @@ at three sharpnesses, so far plants do not sparkle.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 
 import cv2
@@ -26,15 +26,12 @@ class _Sheet:
     """One sprite being drawn: x to the right and y up, both 0…1, (0.5, 0) where it stands."""
 
     def __init__(self) -> None:
-        self.cover = np.zeros((SIDE * OVER, SIDE * OVER), np.uint8)
-        self.shade = np.zeros_like(self.cover)
+        self._corners: list[tuple[float, float]] = []
+        self._polygons: list[tuple[int, float]] = []
 
-    def polygon(self, points: list[tuple[float, float]], shade: float) -> None:
-        side = SIDE * OVER
-        corners = np.array([(x * side, (1 - y) * side) for x, y in points])
-        fixed = [np.round(corners * 16).astype(np.int32)]
-        cv2.fillPoly(self.cover, fixed, (255.0,), cv2.LINE_AA, 4)
-        cv2.fillPoly(self.shade, fixed, (float(round(min(max(shade, 0.0), 1.0) * 255)),), cv2.LINE_AA, 4)
+    def polygon(self, points: Iterable[tuple[float, float]], shade: float) -> None:
+        self._corners += points
+        self._polygons.append((len(self._corners), shade))
 
     def leaf(self, x: float, y: float, angle: float, length: float, width: float, shade: float) -> None:
         """A pointed blade from (x, y)."""
@@ -58,14 +55,21 @@ class _Sheet:
         return nx, ny
 
     def done(self) -> Plane:
-        size = (SIDE, SIDE)
-        cover = cv2.resize(self.cover, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-        shade = cv2.resize(self.shade, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        side = SIDE * OVER
+        # Sixteenths of a pixel.
+        corners = np.round((np.array(self._corners) * [1, -1] + [0, 1]) * (16 * side)).astype(np.int32)
+        # Cover and shade at once; of two channels OpenCV would not smooth the edges.
+        drawn = np.zeros((side, side, 3), np.uint8)
+        begin = 0
+        for end, shade in self._polygons:
+            tone = (255.0, float(round(min(max(shade, 0.0), 1.0) * 255)), 0.0)
+            cv2.fillPoly(drawn, [corners[begin:end]], tone, cv2.LINE_AA, 4)
+            begin = end
+        small = cv2.resize(drawn, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+        cover = small[..., 0]
         # The shade belongs to what is covered: spread it so that blurred edges do not darken.
-        shade = cv2.GaussianBlur(shade * cover, (0, 0), 1) / np.maximum(
-            cv2.GaussianBlur(cover, (0, 0), 1), 0.02
-        )
-        return np.stack([cover, shade], axis=2)
+        spread = cv2.GaussianBlur(small[..., 1] * cover, (0, 0), 1)
+        return np.stack([cover, spread / np.maximum(cv2.GaussianBlur(cover, (0, 0), 1), 0.02)], axis=2)
 
 
 def _fern(sheet: _Sheet, rng: Random) -> None:
@@ -191,7 +195,7 @@ def _bamboo(sheet: _Sheet, rng: Random) -> None:
             )
             if joint > 3:
                 for _ in range(9):
-                    turn = rng.choice([-0.5, math.pi + 0.5]) + rng.normal() * 0.4
+                    turn = (-0.5, math.pi + 0.5)[rng.integers(2)] + rng.normal() * 0.4
                     sheet.leaf(xb, b, turn, 0.09 + 0.05 * rng.random(), 0.009, 0.4 + 0.5 * rng.random())
 
 
@@ -263,7 +267,7 @@ def _boughs(
             away = turn + side * rng.uniform(0.22, 0.62)
             grow(nx, ny, away + 0.1 * (math.pi / 2 - away), length * rng.uniform(0.7, 0.9), thin, left - 1)
         if rng.random() < 0.6:
-            away = turn + rng.choice([-1, 1]) * rng.uniform(0.5, 1.0)
+            away = turn + (-1, 1)[rng.integers(2)] * rng.uniform(0.5, 1.0)
             grow(mx, my, away, length * rng.uniform(0.5, 0.75), thin * 0.75, left - 1)
 
     grow(x, 0.0, turn, length, width, depth)
