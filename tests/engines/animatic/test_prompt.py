@@ -297,6 +297,25 @@ def test_two_words_are_one_thing_only_where_they_are_called_so(prompt: str, arch
     assert list(parse(prompt).archetypes) == archetypes
 
 
+@pytest.mark.parametrize(
+    ("prompt", "places", "archetypes"),
+    [
+        ("a woman in a café", [], ["person", "room"]),
+        ("laughter fills the space, a room with space", ["room"], []),
+        ("drifting through space", ["space"], []),
+        ("space, stars", ["space"], []),
+        ("two glasses of cider, a man with glasses", [], ["tableware", "food", "person", "device"]),
+        ("a pointy hat", [], ["clothing"]),
+        ("leaves of reds, oranges and yellows", [], ["tree"]),
+        ("jack-o'-lanterns", [], ["fruit"]),
+        ("one with big eyes marches in", [], ["body"]),
+    ],
+)
+def test_words_of_prose(prompt: str, places: list[str], archetypes: list[str]) -> None:
+    brief = parse(prompt)
+    assert (list(brief.places), list(brief.archetypes)) == (places, archetypes)
+
+
 def test_joined_words_come_apart() -> None:
     brief = parse("a rain-soaked street, a heart-shaped box")
     assert (brief.weathers, brief.places, brief.archetypes) == (("rain",), ("city",), ("tableware",))

@@ -20,8 +20,17 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from rushes.engines.animatic.prompt.nouns import is_known, mended, vocabulary
-from rushes.engines.animatic.prompt.words import NEGATIONS, STOP, names, plain_forms, spoken, word_set, words
+from rushes.engines.animatic.prompt.nouns import is_derived, is_known, mended, vocabulary
+from rushes.engines.animatic.prompt.words import (
+    NEGATIONS,
+    STOP,
+    bare,
+    names,
+    plain_forms,
+    spoken,
+    word_set,
+    words,
+)
 from rushes.engines.animatic.tables import FOLDER, table
 
 Pair = tuple[str, str]
@@ -270,6 +279,7 @@ def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, 
         token in ENGLISH
         or token in phrases
         or any(map(is_known, plain_forms(token)))
+        or is_derived(token)
         or not token[0].isalpha()
         for token in tokens
     ]
@@ -299,7 +309,7 @@ def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, 
             out += [(word, said) for word in words(vocabulary().emoji[token])]
         else:
             strange = not english[at - 1] and at_home and token not in proper
-            out.append((mended(token, phrases) if strange else token, said))
+            out.append((mended(bare(token), phrases) if strange else token, said))
     return out
 
 

@@ -121,8 +121,9 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if before and on <= BEFORE_NOUN - {"of", "with"}:
         # "A woman painting a fence", "waves batter the ship".
         return False
-    if noun != token and before in ACTING and _agrees(tokens, at) and noun_at(tokens, at + 1)[0]:
-        # "A gardener waters tomatoes".
+    acts = noun != token and before in ACTING and _agrees(tokens, at)
+    if acts and (any(map(_is_adverb, on)) or noun_at(tokens, at + 1)[0]):
+        # "A gardener waters tomatoes", "a man gestures wildly".
         return False
     ones = plain_forms(token)[1:] if token.endswith("s") else []
     if noun == token and any(
@@ -162,8 +163,8 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         # "A hedgehog crossing roads".
         return False
     several = bool(before) and _is_plural(last)
-    if may_be_done and several and noun == token:
-        # "Ink drops bloom", "northern lights ripple".
+    if several and may_be_done and (noun == token or plural):
+        # "Ink drops bloom", "the one with big eyes frolics".
         return False
     if noun not in known.verbs:
         # "Rain streaks down the glass", "a flock flutters past".
@@ -190,7 +191,7 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     if following and following[0].endswith("ing"):
         return not happens
     # "Steam, gears", "forge interior", but "play".
-    ends = ends or following[0] in AFTER_PLACE or following[0] not in STOP
+    ends = ends or (noun != token and on <= AFTER_PLACE) or following[0] not in STOP
     return not last[0].isalnum() and ends and not happens and known.archetype[noun] != "person"
 
 
@@ -295,7 +296,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 def mended(token: str, phrases: Container[str]) -> str:
     """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word; else as is."""
-    if not token.isascii() or not token.isalpha() or len(token) < 5 or _made(token):
+    if not token.isascii() or not token.isalpha() or len(token) < 5 or _made(token) or is_derived(token):
         return token
     known = vocabulary()
     parts = [(token[:k], token[k:]) for k in range(len(token) + 1)]
@@ -315,9 +316,19 @@ def mended(token: str, phrases: Container[str]) -> str:
     return token
 
 
+def is_derived(token: str) -> bool:
+    """True for what says what something is like by a word of the dictionary: *pointy*, *greenish*, *catlike*."""
+    return any(
+        token.endswith(ending) and token.removesuffix(ending) in vocabulary().common
+        for ending in ("y", "ish", "like", "less", "ful", "ly")
+    )
+
+
 def is_nothing_to_draw(token: str) -> bool:
     """True for common words that are no things: adjectives, verbs, abstract nouns."""
     known = vocabulary()
+    if is_derived(token):
+        return True
     forms = plain_forms(token)
     if token.endswith(("s", "ing", "ed")) and any(form in known.archetype for form in forms[1:]):
         # What is no noun here is something that is done.

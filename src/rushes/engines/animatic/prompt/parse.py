@@ -274,7 +274,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         length = 0
     if kind == "colour" and long_noun and _stands(tokens, at + length):
         # "Two oranges", "an orange on a plate"; but "dressed in orange".
-        length = length if at and tokens[at - 1] in SHADES else 0
+        length = length if (at and tokens[at - 1] in SHADES) or _is_among_colours(tokens, at) else 0
     # "A fly" is an insect, whatever else flies.
     named = kind == "action" and at > 0 and tokens[at - 1] in ("a", "an", "the")
     if length and length >= max(long_noun, 1) and not (named and long_noun):
@@ -286,7 +286,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
         reading.meaning(table("lexicon")["alone"][token], said(1))
         return 1
     of = tokens[at + 1 : at + 2] == ["of"]
-    if token == "can" and (of or tokens[at - 1 : at] in (["a"], ["the"])):
+    if (token == "can" and (of or tokens[at - 1 : at] in (["a"], ["the"]))) or (token == "glasses" and of):
         reading.noun("tableware", said(1))
         return 1
     if token in COUNTS and not (token in TOGETHER and long_noun and not of):
@@ -358,6 +358,16 @@ def _stands(tokens: list[str], at: int) -> bool:
         and not _longest(tokens, at, _phrases())[0]
         and not is_adjective(tokens[at])
     )
+
+
+def _is_among_colours(tokens: list[str], at: int) -> bool:
+    """True in a list of colours: "oranges, reds and yellows"."""
+    around = tokens[max(at - 3, 0) : at] + tokens[at + 1 : at + 4]
+    colours = [_longest([word], 0, _phrases())[1] for word in around]
+    return any(meant[:1] and meant[0].startswith("colour:") for meant in colours) and not {
+        ",",
+        "and",
+    }.isdisjoint(around)
 
 
 def _is_alone(tokens: list[str], at: int) -> bool:

@@ -13,7 +13,7 @@ _VOWELS = "".join(
 """Signs that many scripts put on their letters; a word goes on over them. What lies between are the signs of Chinese and
 Korean, which are whole."""
 _LETTERS = f"(?:[^\\W_]|[{_VOWELS}])+"
-_WORD = re.compile(rf"{_LETTERS}(?:['’\-]{_LETTERS})*|[^\w\s]", re.UNICODE)
+_WORD = re.compile(rf"{_LETTERS}(?:(?:['’]|['’]?\-){_LETTERS})*|[^\w\s]", re.UNICODE)
 
 
 _NAME = re.compile(r"(?<=[a-z,] )[A-Z][^\W_]*|\b[A-Z][^\W_]*(?= [A-Z])")
@@ -32,7 +32,7 @@ _IRREGULAR = {
     "thieves": "thief", "chateaux": "chateau", "plateaux": "plateau", "gateaux": "gateau",
 }  # fmt: skip
 _LIKENESS = word_set(
-    "shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
+    "clear shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
     "inspired looking friendly powered"
 )
 """A word joined to the front of one of these is not there: a heart-shaped box holds no heart."""
@@ -68,9 +68,17 @@ def spoken(text: str) -> list[tuple[str, str]]:
     folded = unicodedata.normalize("NFKC", text).casefold().replace("’", "'").translate(_JOINERS)
     out: list[tuple[str, str]] = []
     for word in _WORD.findall(folded):
-        parts = word.split("-") if word[0].isalnum() else [word]
+        parts = word.replace("'-", "-").split("-") if word[0].isalnum() else [word]
         out += [(part, word) for part in (parts[-1:] if parts[-1] in _LIKENESS else parts)]
     return out
+
+
+def bare(word: str) -> str:
+    """`word` without the accents that English leaves out as well: *café*, *macramé*."""
+    letters = "".join(
+        sign for sign in unicodedata.normalize("NFD", word) if unicodedata.category(sign) != "Mn"
+    )
+    return letters if letters.isascii() else word
 
 
 def names(text: str) -> frozenset[str]:
