@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from rushes.core.errors import Cancelled
-from rushes.core.request import Phase
 from rushes.engines.animatic import cache, runtime, warm
 from rushes.engines.animatic.runtime import Plane, kernel
 from tests.engines.animatic.conftest import Recorder
@@ -23,6 +22,7 @@ class Fake:
 
     def __init__(self, name: str, done: list[str], busy: bool = False) -> None:
         self.name, self.busy, self.is_ready, self._done = name, busy, False, done
+        self.length = ord(name)
 
     def is_kept(self) -> bool:
         return False
@@ -57,18 +57,25 @@ def test_what_is_asked_for_comes_first(done: list[str]) -> None:
 
 def test_a_clip_that_waits_for_the_compiler_tells_so_and_what_it_wants(done: list[str]) -> None:
     control = Recorder()
-    warm.warm_up(control, Phase.LOAD)
+    warm.warm_up(control)
     assert control.notes == [f"compiling {number} of 4" for number in (1, 2, 3, 4)]
-    assert cache.wanted(runtime.FOLDER) == ["a", "b", "c", "d"]
-    warm.warm_up(control, Phase.RENDER)
+    assert cache.wanted(runtime.FOLDER) == ["d", "c", "b", "a"]
+    assert done == ["d", "c", "a", "b"]
+    warm.warm_up(control)
     assert len(control.notes) == 4, "nothing was left to compile"
+
+
+def test_loading_compiles_nothing(done: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fake, "is_kept", lambda self: self.name in "bc")
+    warm.read()
+    assert done == ["c"]
 
 
 def test_waiting_for_the_compiler_can_be_cancelled(done: list[str]) -> None:
     control = Recorder()
     control.stop.set()
     with pytest.raises(Cancelled):
-        warm.warm_up(control, Phase.RENDER)
+        warm.warm_up(control)
     assert done == []
 
 

@@ -71,14 +71,14 @@ class AnimaticEngine:
         )
 
     def footprint(self) -> Footprint:
-        return Footprint(memory=500_000_000 + 200_000_000 * threads(), device="cpu", load_seconds=30.0)
+        return Footprint(memory=500_000_000 + 200_000_000 * threads(), device="cpu", load_seconds=10.0)
 
     def load(self, control: Control) -> None:
         # What draws in every clip comes with it.
         import rushes.engines.animatic.film  # noqa: F401
-        from rushes.engines.animatic.warm import warm_up
+        from rushes.engines.animatic.warm import read
 
-        warm_up(control, Phase.LOAD)
+        read()
         control.progress(Phase.LOAD, 1.0, "ready")
 
     def preparation(self) -> tuple[str, ...]:

@@ -54,14 +54,15 @@ def film(shot: Shot, plan: Plan, image: Picture | None, size: tuple[int, int], c
     scene, brief = compose(shot, plan.width, plan.height)
     control.check()
     cache.touch(FOLDER)
+    if image is None:
+        open_rooms(scene)
+        if scene.subjects:
+            import rushes.engines.animatic.creature.stage  # noqa: F401
+    warm_up(control)
     if image is not None:
         from rushes.engines.animatic.photo.film import PhotoFilm
 
         return PhotoFilm(image, scene, brief, plan, control)
-    open_rooms(scene)
-    if scene.subjects:
-        import rushes.engines.animatic.creature.stage  # noqa: F401
-    warm_up(control, Phase.RENDER)
     control.progress(Phase.RENDER, 0.0, "building the place")
     return SceneFilm(scene, brief, plan, size, control)
 
