@@ -273,6 +273,9 @@ def test_slips_of_the_pen_are_mended() -> None:
     assert (brief.times, brief.places, brief.looks) == (("sunset",), ("mountains",), ("cinematic",))
     assert "montains" in brief.understood
     assert parse("a bottle of Fizzlo on Kodrax").ignored == ("fizzlo", "kodrax")
+    assert parse("a skylnie in a cinmeatik look, a watterfal").places == ("skyline", "waterfall")
+    assert parse("a watterfal").places == ("waterfall",)
+    assert parse("the kinabatangan and the glenfinnan").places == ()
 
 
 def test_names_are_no_slips_and_do_things() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -269,7 +269,7 @@ def _clauses(tokens: list[str]) -> Iterator[range]:
         start = at + 1
 
 
-def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, ...]]) -> list[Pair]:
+def translated(text: str, phrases: Collection[str], idioms: Container[tuple[str, ...]]) -> list[Pair]:
     """The words of a text, each with how the text says it: words of other languages and emoji become English ones, which
     may be several; English words with a slip of the pen the word that is meant; the rest stays as it is. `phrases` are
     English words that are known besides the dictionary, `idioms` are phrases of two and more words."""
@@ -292,7 +292,11 @@ def translated(text: str, phrases: Container[str], idioms: Container[tuple[str, 
             theirs |= dict.fromkeys(its, found)
     theirs |= _latin(tokens, english, theirs, phrases)
     # A word that is strange among English ones is misspelt, one among strangers is of their language.
-    home = [known for k, known in enumerate(english) if k not in theirs]
+    home = [
+        known or any(map(is_known, plain_forms(mended(bare(tokens[k]), phrases))))
+        for k, known in enumerate(english)
+        if k not in theirs
+    ]
     at_home = 2 * sum(home) >= len(home)
     proper = names(text)
     out: list[Pair] = []
@@ -333,6 +337,8 @@ def _latin(
         # A word that English does not have speaks for nobody, but against English.
         if found
         and (score := _score(said, found))
+        # What English says too speaks for nobody alone.
+        and _score([token for token in said if token not in ENGLISH], found)
         and score + 0.25 * sum(not english[k] for k in its) > _english_score(said, phrases)
         for k in range(its[0], its[-1] + 1)
         if k not in theirs

@@ -6,7 +6,7 @@ The tables are built by `tools/vocabulary.py`; which archetype is drawn by what 
 from __future__ import annotations
 
 import json
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -291,11 +291,14 @@ def is_known(word: str) -> bool:
     return word in known.archetype or word in known.other or word in known.adjectives
 
 
+LONG = 8
+"""From this length on a word with two slips can still be told."""
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def mended(token: str, phrases: Container[str]) -> str:
-    """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word; else as is."""
+def mended(token: str, phrases: Collection[str]) -> str:
+    """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word, or two, if that
+    makes a long one of the engine's own; else as is."""
     if not token.isascii() or not token.isalpha() or len(token) < 5 or _made(token) or is_derived(token):
         return token
     known = vocabulary()
@@ -313,7 +316,27 @@ def mended(token: str, phrases: Container[str]) -> str:
         for form in plain_forms(word):
             if form in known.common and known.archetype[form] not in VAGUE:
                 return word
-    return token
+    if len(token) < LONG:
+        return token
+    near = [word for word in phrases if word[0] == token[0] and _slips(word, token) <= 2]
+    return near[0] if len(near) == 1 else token
+
+
+def _slips(word: str, token: str) -> int:
+    """How many letters are too many, too few, wrong or exchanged with their neighbour; three for more."""
+    if abs(len(word) - len(token)) > 2:
+        return 3
+    before: list[int] = []
+    last = list(range(len(token) + 1))
+    for i, letter in enumerate(word, 1):
+        row = [i]
+        for j, other in enumerate(token, 1):
+            least = min(row[j - 1] + 1, last[j] + 1, last[j - 1] + (letter != other))
+            if i > 1 and j > 1 and letter == token[j - 2] and word[i - 2] == other:
+                least = min(least, before[j - 2] + 1)
+            row.append(least)
+        before, last = last, row
+    return min(last[-1], 3)
 
 
 def is_derived(token: str) -> bool:

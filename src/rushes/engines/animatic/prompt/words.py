@@ -32,7 +32,7 @@ _IRREGULAR = {
     "thieves": "thief", "chateaux": "chateau", "plateaux": "plateau", "gateaux": "gateau",
 }  # fmt: skip
 _LIKENESS = word_set(
-    "clear shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
+    "clear painted made drawn crafted woven carved knitted sewn shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
     "inspired looking friendly powered"
 )
 """A word joined to the front of one of these is not there: a heart-shaped box holds no heart."""
@@ -44,7 +44,7 @@ STOP = word_set(
     "beside beneath above below toward towards against within upon about after before during until not do does "
     "did has have had can could will would shall should may might must let make makes made get gets one's s "
     "like himself herself itself themselves oneself doing one if etc something someone somebody everything everyone nothing "
-    "there's that's they're you're we're i'm it's he's she's anything anyone whether because although though whose why how"
+    "among amongst amid amidst via per there's that's they're you're we're i'm it's he's she's anything anyone whether because although though whose why how"
 )
 NEGATIONS = word_set(
     "no without not never avoid exclude excluding except nor minus lacking don't doesn't isn't aren't wasn't"
