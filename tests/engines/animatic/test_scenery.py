@@ -13,7 +13,9 @@ from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.tables import places
 from rushes.engines.animatic.world.furniture import PIECES, Furniture
-from rushes.engines.animatic.world.sky import cloud_tile
+from rushes.engines.animatic.world.room import Room
+from rushes.engines.animatic.world.sky import FAR, cloud_tile
+from rushes.engines.animatic.world.view import Canvas, Pose
 
 from .conftest import mean, render
 
@@ -95,6 +97,22 @@ def sky_in_the_window(room: Any) -> Any:
     blue = middle[..., 2] > middle[..., 0] + 15
     assert blue.mean() > 0.15
     return middle[blue]
+
+
+@pytest.mark.parametrize("place", ["room", "stage"])
+def test_no_row_and_no_column_of_a_room_is_looked_along(place: str) -> None:
+    """A ray that just misses going straight ahead meets the wall behind the furniture like its neighbours."""
+    scene = compose(Shot(prompt=f"a {place}", cfg_scale=1.0), 160, 90)[0]
+    box = Room(scene.ground["room"], scene.air, 1.0, 1)
+    canvas = Canvas.of(160, 90)
+    canvas.light[..., 3] = FAR
+    haze = np.zeros((160, 3), np.float32)
+    focal = 90 * 1.1
+    for yaw, rise in ((0.0, 0.5 / focal - 1e-7), (0.0, 0.5 / focal + 1e-7), (0.5 / focal - 1e-6, 0.1)):
+        box.draw(canvas, Pose(0.0, 1.5, 0.5, yaw, rise, 1.1), 0.0, haze)
+        assert np.isfinite(canvas.light).all()
+        assert canvas.light[..., 3].min() > 0
+        assert canvas.light[..., :3].max() < 60
 
 
 def test_a_stage_has_beams_in_colours(first: First) -> None:

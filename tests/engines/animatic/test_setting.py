@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from rushes.engines.animatic import AnimaticEngine
 from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.tables import places, table
+from rushes.engines.animatic.world.land import Land, raised
 from rushes.engines.animatic.world.sprites import DRAWN
 
 from .conftest import render
@@ -111,3 +113,22 @@ def test_peaks_stand_above_the_fog(first: First) -> None:
         for weather in ("clear sky", "fog")
     )
     assert fog[..., 0].mean() / fog[..., 2].mean() > 0.7 * clear[..., 0].mean() / clear[..., 2].mean()
+
+
+def test_over_a_city_there_is_its_skyline() -> None:
+    assert composed("aerial view of a city").place == "skyline"
+    assert composed("a city from above").place == "city"
+
+
+@pytest.mark.parametrize("seed", [64, 14])
+def test_a_shore_has_no_hollows_that_waves_wash_in(seed: int) -> None:
+    scene = composed("a beach", seed=seed)
+    heights = raised(Land.from_row(scene.ground["terrain"], 0.0, 4), scene.seed)
+    _, bodies = cv2.connectedComponents((heights < 0.5).astype(np.uint8))
+    sizes = np.bincount(bodies.ravel())[1:]
+    assert sizes.max() > 0.98 * sizes.sum()
+
+
+def test_a_tall_picture_of_a_shore_looks_towards_the_water() -> None:
+    wide, tall = (compose(Shot(prompt="a beach", cfg_scale=1.0), *size)[0] for size in ((160, 90), (90, 160)))
+    assert tall.path.base.yaw > wide.path.base.yaw

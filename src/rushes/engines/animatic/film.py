@@ -107,7 +107,7 @@ class SceneFilm:
         tint = colour(scene.ground.get("haze_tint", "#ffffff"))
         # Each place has a sky of its own, also where the seed is the same.
         clouds = scene.seed ^ zlib.crc32(scene.place.encode())
-        self._sky = Sky(scene.air, clouds, tint, float(scene.ground.get("veil", 0.0)))
+        self._sky = Sky(scene.air, clouds, tint, float(scene.ground.get("veil", 0.0)), scene.later)
         self._layers, ground = build(scene, size[1], control)
         self._troupe: Troupe | None = None
         if scene.subjects:
@@ -144,8 +144,8 @@ class SceneFilm:
     def _draw(self, number: int, canvas: Canvas, printed: Print) -> Picture:
         scene = self.scene
         clock = number / self.plan.fps
-        pose, t = self._pose(clock), clock * scene.pace
-        self._sky.draw(canvas, pose, clock * scene.sky_pace)
+        pose, t, gone = self._pose(clock), clock * scene.pace, clock / scene.seconds
+        self._sky.draw(canvas, pose, clock * scene.sky_pace, gone)
         self._stars.moon(canvas, pose)
         haze = self._sky.haze(canvas, pose)
         for layer in self._layers:
@@ -155,14 +155,14 @@ class SceneFilm:
         if blur := scene.path.total("blur"):
             soften(canvas.light, float(scene.ground.get("focus", 2.6 * scene.path.base.y)), blur)
         self._lightning.light(canvas, clock)
-        sun = self._sun(canvas, pose)
+        sun = self._sun(canvas, pose, gone)
         # Rays reach into the picture from a sun just outside it, not from one far away.
         inside = (
             0.0 if sun is None else float(np.clip(1.6 - 2 * max(abs(sun[0] - 0.5), abs(sun[1] - 0.5)), 0, 1))
         )
-        picture: Bytes = printed(
-            canvas.light, bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays * inside), pose.roll, number
-        )
+        glow = bloom(canvas.light, scene.bloom, 1.15, sun, scene.rays * inside)
+        dims = 1 + (scene.dims - 1) * gone
+        picture: Bytes = printed(canvas.light, glow, pose.roll, number, dims)
         width, height = self.plan.width, self.plan.height
         splat(picture, width, height, self._stars.points(canvas, pose, t, width, height))
         horizon = 0.5 + pose.rise * pose.zoom * min(width, height) / height
@@ -185,9 +185,9 @@ class SceneFilm:
     def sound(self) -> Samples:
         return mix(self.scene.sounds, self.scene.seconds, self.scene.seed)
 
-    def _sun(self, canvas: Canvas, pose: Pose) -> tuple[float, float] | None:
+    def _sun(self, canvas: Canvas, pose: Pose, gone: float) -> tuple[float, float] | None:
         """Where the sun stands in the picture (0…1), or None when it is behind the camera."""
-        far = np.array([self.scene.air.sun], np.float32) * 1e5
+        far = np.array([self._sky.sun(gone)], np.float32) * 1e5
         far += np.array([[pose.x, pose.y, pose.z]], np.float32)
         x, y, z = pose.project(far, canvas.width, canvas.height)[0]
         return (float(x) / canvas.width, float(y) / canvas.height) if z > 0 else None

@@ -180,11 +180,14 @@ class Print:
         self._luma = np.zeros(delivered[::-1], np.float32)
         self._chroma = np.zeros((2, self.height // 2, self.width // 2), np.float32)
 
-    def __call__(self, light: Plane, bloom: Plane, roll: float, number: int) -> Bytes:
-        """One flat yuv420p picture; `roll` (radians) turns it, enlarged just enough to keep the corners filled."""
+    def __call__(self, light: Plane, bloom: Plane, roll: float, number: int, exposure: float = 1.0) -> Bytes:
+        """One flat yuv420p picture; `roll` (radians) turns it, enlarged just enough to keep the corners filled. The
+        grade's exposure is multiplied by that of the picture."""
+        grade = self._vector.copy()
+        grade[0] *= exposure
         wide = cv2.resize(bloom, (light.shape[1], bloom.shape[0]), interpolation=cv2.INTER_LINEAR)
         y, cb, cr = self._planes
-        develop(light, wide, y, cb, cr, self._vector)
+        develop(light, wide, y, cb, cr, grade)
         y = self._fit(y, self._luma, roll, cv2.INTER_CUBIC)
         # Chroma is the mean of its four pixels where nothing is enlarged; where something is, linear is as good.
         method = cv2.INTER_AREA if light.shape[0] >= self.height else cv2.INTER_LINEAR

@@ -20,10 +20,10 @@ from rushes.engines.animatic.prompt.parse import parse
 from rushes.engines.animatic.scene.cast import cast_subjects
 from rushes.engines.animatic.scene.grade import styled
 from rushes.engines.animatic.scene.graph import Scene, Weather
-from rushes.engines.animatic.scene.light import lit_air
+from rushes.engines.animatic.scene.light import air_later, lit_air
 from rushes.engines.animatic.scene.path import Move, Path
 from rushes.engines.animatic.scene.setting import laid_out, setting, shows_season
-from rushes.engines.animatic.tables import table
+from rushes.engines.animatic.tables import open_air, table
 from rushes.engines.animatic.world.view import Pose
 
 PACES = {"time lapse": (3.0, 16.0), "slow motion": (0.35, 0.35)}
@@ -74,10 +74,16 @@ def compose(shot: Shot, width: int, height: int) -> tuple[Scene, Brief]:
     subjects = cast_subjects(brief, ground, unwanted, dice, width / height)
     grade = _grade(brief, unwanted, exposure, float(table("times")[time].get("saturation", 1.0)))
     pace, sky_pace = next((PACES[name] for name in brief.effects if name in PACES), (1.0, 1.0))
+    later, dims = air, 1.0
+    if open_air(place):
+        hurry = shot.seconds / 10 * math.sqrt(max(sky_pace, 1.0))
+        still = Dice(0, 1.0)
+        later, dims = air_later(air, time, weather, ground, brief, unwanted, still, width / height, hurry)
     scene = Scene(
         place=place, ground=ground, time=time, weather=weather, air=air, path=path, grade=grade, subjects=subjects,
         seed=shot.seed, seconds=float(shot.seconds), season=brief.season, shape=shape, sounds=_sounds(ground, weather),
         bloom=1.5 if "dreamy" in brief.moods else 1.0, pace=pace, sky_pace=sky_pace,
+        later=later, dims=dims,
         # A moon has weak rays, and none where the sun has none.
         rays=0.0 if "sun" in unwanted else min(float(ground.get("rays", 0.35)), 0.1 if time == "night" else 1.0),
         details={
@@ -163,13 +169,17 @@ def _path(
     if time == "night" and shape != 0:
         rise += 0.08
     eye = float(ground["eye"]) * math.prod(move.height for move in framings) * (1 + dice.jitter(0.25))
-    base = Pose(x=0.0, y=eye, z=0.0, yaw=dice.jitter(0.14), rise=rise, zoom=zoom)
+    yaw = float(ground.get("turn", (0.0, 0.0, 0.0))[shape]) + dice.jitter(0.14)
+    base = Pose(x=0.0, y=eye, z=0.0, yaw=yaw, rise=rise, zoom=zoom)
     travel = float(ground["travel"])
     bodies = (table("subjects")[wish.kind] for wish in brief.subjects)
     held = min((float(body.get("held", math.inf)) for body in bodies), default=math.inf)
     if len(framings) < len(moves):
         # A flight would soon have passed it.
         travel = min(travel, held / 4)
+    if ground.get("boundless"):
+        # One does not get round a planet, but a little to its side.
+        moves = tuple(replace(move, orbit=move.orbit * 0.35) for move in moves)
     return Path(
         base, moves, float(seconds), travel, float(ground.get("pivot", travel * 3)), seed, floor=eye * 0.25,
         held=held,

@@ -51,7 +51,8 @@ class Subject:
 class Scene:
     """One composed shot. `ground` is the place's table, `details` what the report tells of the composition, `shape` the
     picture's: 0 wide, 1 square, 2 tall, which is also where a row of three in the tables holds its value. `pace` is how
-    fast moves what moves by itself, `sky_pace` the same for clouds; the camera keeps its own time."""
+    fast moves what moves by itself, `sky_pace` the same for clouds; the camera keeps its own time. `later` is the air at the
+    end of the clip, and `dims` how bright the picture is then beside its beginning."""
 
     place: str
     ground: Mapping[str, Any]
@@ -70,4 +71,6 @@ class Scene:
     pace: float = 1.0
     sky_pace: float = 1.0
     shape: int = 0
+    later: Air | None = None
+    dims: float = 1.0
     details: Mapping[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from rushes.engines.animatic.scene.compose import Dice
 
 
+SHARE = 0.3
+"""Of the way to the next hour that ten seconds go: long clips develop."""
 CLEAR = {"cloud": 1.0, "exposure": 1.0, "even": 1.0}
 """What a row of the weathers has where it does not say."""
 
@@ -108,6 +111,37 @@ def lit_air(
     lift = 1 + (0.25 + 0.4 * float(row.get("lamps", 0.0))) * grey
     lift *= float(row["daylight"]) if sheltered else 1.0
     return air, float(row["exposure"]) * lift * float(sky.get("exposure", 1.0))
+
+
+def air_later(
+    now: Air, time: str, weather: Weather, ground: dict[str, Any], brief: Brief, unwanted: frozenset[str], still: Dice,
+    aspect: float, hurry: float,
+) -> tuple[Air, float]:  # fmt: skip
+    """The air of an hour that draws on, `hurry` times ten seconds later, and how bright things are then beside now.
+    `still` are dice that do not jitter."""
+    row: dict[str, Any] = table("times")[time]
+    if "next" not in row:
+        return now, 1.0
+    then, _ = lit_air(row["next"], weather, ground, brief, unwanted, still, aspect)
+    share = min(SHARE * hurry, 0.85)
+
+    def between(a: Colour, b: Colour, gain: float = 1.0) -> Colour:
+        return _colour((np.asarray(a) * (1 - share) + np.asarray(b) * share) / gain)
+
+    def bright(air: Air) -> float:
+        return float(np.mean(air.ambient) + 0.3 * np.mean(air.sunlight))
+
+    dims = 1 - share + share * bright(then) / bright(now)
+    elevation = math.asin(now.sun[1]) + math.radians(float(row["turn"]) * hurry)
+    level = math.cos(elevation) / math.hypot(now.sun[0], now.sun[2])
+    painted = ("zenith", "horizon", "glow_colour", "warm", "cloud_lit", "cloud_shade")
+    shaped = ("falloff", "haze", "glow", "halo", "core")
+    # What is not the sky's is lit once for the clip and dims with the picture; the sky has its own colours then.
+    changed: dict[str, Any] = {
+        **{name: between(getattr(now, name), getattr(then, name), dims) for name in painted},
+        **{name: getattr(now, name) * (1 - share) + getattr(then, name) * share for name in shaped},
+    }
+    return replace(now, sun=(now.sun[0] * level, math.sin(elevation), now.sun[2] * level), **changed), dims
 
 
 def _haze(ground: dict[str, Any], sky: dict[str, Any], unwanted: bool) -> float:

@@ -29,11 +29,20 @@ def setting(brief: Brief, unwanted: frozenset[str], dice: Dice) -> str:
         ]
         found = [place for place in (*found, *near) if has_water(rows[place])] or found
     if found:
-        return found[0]
+        # Over a city there is its skyline.
+        return str(rows[found[0]].get("flown", found[0])) if flight(brief, unwanted) == 1 else found[0]
     # Under a roof, in space or under water one finds oneself only when it was asked for.
     season = table("seasons").get(brief.season, {})
     outdoors = [place for place in rows if open_air(place) and shows_season(season, rows[place])]
     return dice.choose([place for place in outdoors if place not in unwanted] or outdoors)
+
+
+def flight(brief: Brief, unwanted: frozenset[str]) -> float:
+    """How high (0…1) the camera is between where it stands and where drones fly."""
+    camera = table("camera")
+    return max(
+        (float(camera[name].get("aloft", 0.0)) for name in brief.moves if name not in unwanted), default=0.0
+    )
 
 
 def has_water(ground: Mapping[str, Any]) -> bool:
@@ -51,9 +60,7 @@ def laid_out(place: str, brief: Brief, unwanted: frozenset[str]) -> dict[str, An
     """The place's table as this prompt has it: seen from the air where the camera flies, without the layers that are
     not there for the words by which it was named, and without what grows but is unwanted."""
     ground = dict(places()[place])
-    camera = table("camera")
-    moves = (camera[name] for name in brief.moves if name not in unwanted)
-    height = max((float(move.get("aloft", 0.0)) for move in moves), default=0.0)
+    height = flight(brief, unwanted)
     if height and "aloft" in ground:
         ground = _from_above(ground, height)
     bare = ground.get("bare", {})
@@ -75,9 +82,8 @@ def _from_above(ground: dict[str, Any], height: float) -> dict[str, Any]:
     eye = float(ground["eye"])
     # Half-way up between two metres and two hundred are twenty.
     eye *= (float(aloft["eye"]) / eye) ** height
-    horizon = [
-        low + (high - low) * height for low, high in zip(ground["horizon"], (0.2, 0.24, 0.28), strict=True)
-    ]
+    above = aloft.get("horizon", (0.2, 0.24, 0.28))
+    horizon = [low + (high - low) * height for low, high in zip(ground["horizon"], above, strict=True)]
     return {
         **ground, **aloft, "eye": eye, "horizon": horizon, "travel": max(float(ground["travel"]), 0.6 * eye),
     }  # fmt: skip

@@ -21,6 +21,10 @@ ACROSS, AHEAD = (0.3, 0.7), (0.12, 0.4)
 """Where on the map, from side to side and away, the camera may start."""
 LAKES = 0.35
 """Share of that which is water, at least, in a place of lakes."""
+WASHED = np.float32(1.6)
+"""Metres above the sea that its waves reach, at most."""
+RISES = np.float32(0.08)
+"""Slope of a shore, at least."""
 SIZE = 2048
 """Texels of a map's side, unless its row says otherwise."""
 COARSE = 8
@@ -165,6 +169,8 @@ def raised(land: Land, seed: int) -> Plane:
                 heights[rows] += change(rows)
 
     in_parts(form, land.size)
+    if land.shore:
+        _drain(heights, land.cell)
     return heights
 
 
@@ -177,6 +183,16 @@ def _shore(land: Land, at: Plane) -> Change:
     across = (at - np.float32(land.size * land.cell / 2)) * np.float32(land.shore)
     fall = across + np.float32(0.25 * land.height) * np.tanh(across / np.float32(0.2 * land.height))
     return lambda rows: -fall[None]
+
+
+def _drain(heights: Plane, cell: float) -> None:
+    """Take the hollows out of a shore: from the edge of the sea on land rises a little at least, until it is above all
+    waves."""
+    count, bodies, sizes, _ = cv2.connectedComponentsWithStats((heights < 0).astype(np.uint8), connectivity=4)
+    if count > 1:
+        land = bodies != 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
+        away = cv2.distanceTransform(land.astype(np.uint8), cv2.DIST_L2, 5) * np.float32(cell)
+        np.maximum(heights, np.minimum(away * RISES, WASHED), out=heights, where=land)
 
 
 def _river(land: Land, at: Plane, middle: Plane, bed: Plane) -> Change:

@@ -311,7 +311,7 @@ def _inside(
     for i in range(columns):
         px = (f4(i) + f4(0.5) - f4(columns) * f4(0.5)) * fine
         rx, rz = px * view[COS] + view[SIN], view[COS] - px * view[SIN]
-        to_side = ((half if rx > f4(0) else -half) - view[0]) / (rx if abs(rx) > f4(1e-5) else f4(1e-5))
+        to_side = ((half - view[0]) if rx > f4(0) else (half + view[0])) / max(abs(rx), f4(1e-5))
         to_back = (deep - view[2]) / max(rz, f4(1e-5))
         d = min(to_side, to_back)
         at_back = to_back <= to_side
@@ -333,7 +333,7 @@ def _inside(
     for j in range(rows):
         row = light[j]
         up = (view[HORIZON_ROW] - f4(j) - f4(0.5)) * fine
-        flat = ((high if up > f4(0) else f4(0)) - view[1]) / (up if abs(up) > f4(1e-5) else f4(1e-5))
+        flat = ((high - view[1]) if up > f4(0) else view[1]) / max(abs(up), f4(1e-5))
         first, end = i4(0), i4(columns)
         while first < end and far[first] <= flat:
             first += i4(1)

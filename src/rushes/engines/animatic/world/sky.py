@@ -10,10 +10,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel
+from rushes.engines.animatic.runtime import Plane, Real, f4, i4, inner, kernel, scratch, u4, u8
 from rushes.engines.animatic.world import air
 from rushes.engines.animatic.world.air import Air, Colour
-from rushes.engines.animatic.world.mathx import decay, smooth, tap
+from rushes.engines.animatic.world.mathx import among, corners, decay, smooth, spot, tap
 from rushes.engines.animatic.world.noise import seamless
 from rushes.engines.animatic.world.view import COS, FOCAL, HORIZON_ROW, SIN, Canvas, Pose
 
@@ -21,6 +21,14 @@ FAR = np.float32(1e6)
 """Distance of the sky in the canvas."""
 STEPS = 4096
 """Steps in which numbers are counted to spread them evenly."""
+CHUNK = 64
+"""Pixels of a row whose clouds are drawn at once."""
+SLICES = 4
+"""Of a cloud, from its base to its heads."""
+THICK = 0.45
+"""How much farther than the bases of clouds their heads are."""
+RISE = 0.24
+"""How much of a tile of clouds their base has and their heads have not."""
 
 
 @inner
@@ -56,8 +64,7 @@ def _towards_dome(way: Plane, row: int, rows: int) -> Real:
 @inner
 def _curtains(paint: Plane, way: Plane, wide: int, strength: float, sheet: Plane, t: float) -> None:
     """Aurora: a fold pattern stretched upwards, green below and violet above."""
-    last = sheet.shape[0] - 1
-    tile, size = sheet[:last, :last, 0], f4(last)
+    tile, size = sheet, f4(sheet.shape[0])
     for i in range(wide):
         q = f4(1) / (way[1, i] + f4(0.22))
         fold = tap(
@@ -74,71 +81,84 @@ def _curtains(paint: Plane, way: Plane, wide: int, strength: float, sheet: Plane
 
 
 @inner
-def _clouds(paint: Plane, way: Plane, wide: int, a: Plane, sheet: Plane, t: float, work: Plane) -> None:
-    """The sheet of clouds over `paint`. It is flat but bends down towards the horizon, else it would end in a line of
-    noise. `work` are rows for what lies between."""
-    x, y, z = way[0], way[1], way[2]
-    density, towards, across, away = work[0], work[1], work[2], work[3]
-    side = sheet.shape[0]
-    grid, mask = f4(side - 1), i4(side - 2)
-    # Places in it as plain unsigned numbers: signed ones are looked at whether they count from the end.
-    flat, line, pair = sheet.reshape(side * side * 2), np.uintp(2 * side), np.uintp(2)
-    scale, drift_x, drift_z = a[air.SCALE], a[air.DRIFT_X] * t, a[air.DRIFT_Z] * t
+def _heads(
+    found: Plane, x: Plane, z: Plane, spread: Plane, much: float, off_x: float, off_z: float, words: Plane, size: int,
+    at: Plane, fx: Plane, fy: Plane,
+) -> None:  # fmt: skip
+    """`found` of a tile of `corners`, at a chunk of places: directions times their `spread` and as `much` more."""
+    for i in range(CHUNK):
+        q = spread[i] * much
+        spot(i, x[i] * q + off_x, z[i] * q + off_z, size, at, fx, fy)
+    for i in range(CHUNK):
+        found[i] = among(words[u8(u4(at[i]))], fx[i], fy[i])
+
+
+@inner
+def _clouds(
+    paint: Plane, way: Plane, wide: int, a: Plane, heads: Plane, shine: Plane, size: int, t: float, work: tuple[Plane, ...],
+    at: Plane,
+) -> None:  # fmt: skip
+    """Heaps of clouds over `paint`: a tile is how high they rise, and they are looked through in slices from their flat
+    base to their heads, each smaller than the one below. The sheet bends down towards the horizon, else it would end in a
+    line of noise. `work` and `at` are for a chunk of what lies between; `paint` and `way` are longer by a chunk."""
+    x, y, z, spread, fx, fy, fine, dense, sunny, red, green, blue, through, shown, glow = work
+    texels = f4(size)
+    scale, drift_x, drift_z = a[air.SCALE] * texels, a[air.DRIFT_X] * t * texels, a[air.DRIFT_Z] * t * texels
     cover, soft = f4(1) - a[air.COVER], f4(1) / a[air.SOFT]
-    least = (cover - f4(0.26)) * f4(1 / 0.74)
-    for i in range(wide):
-        q = scale / (y[i] + f4(0.07))
-        across[i] = (x[i] * q + drift_x) * grid
-        away[i] = (z[i] * q + drift_z) * grid
-    for i in range(wide):
-        u, v = across[i], away[i]
-        iu, iv = np.floor(u), np.floor(v)
-        fu, fv = u - iu, v - iv
-        p = np.uintp(i4(iv) & mask) * line + np.uintp(i4(iu) & mask) * pair
-        q = p + line
-        w00, w01, w10, w11 = (f4(1) - fu) * (f4(1) - fv), fu * (f4(1) - fv), (f4(1) - fu) * fv, fu * fv
-        coarse = flat[p] * w00 + flat[p + pair] * w01 + flat[q] * w10 + flat[q + pair] * w11
-        p += np.uintp(1)
-        q += np.uintp(1)
-        towards[i] = flat[p] * w00 + flat[p + pair] * w01 + flat[q] * w10 + flat[q + pair] * w11
-        fine = f4(0)
-        # Where even the finest heads would not make a cloud they are not looked up.
-        if coarse > least:
-            u, v = u * f4(2.7) + f4(91), v * f4(2.7) + drift_x * grid * f4(0.6)
-            iu, iv = np.floor(u), np.floor(v)
-            fu, fv = u - iu, v - iv
-            p = np.uintp(i4(iv) & mask) * line + np.uintp(i4(iu) & mask) * pair
-            q = p + line
-            top = flat[p] + (flat[p + pair] - flat[p]) * fu
-            low = flat[q] + (flat[q + pair] - flat[q]) * fu
-            fine = top + (low - top) * fv
-        density[i] = coarse * f4(0.74) + fine * f4(0.26)
     sx, sy, sz = a[air.SUN], a[air.SUN + 1], a[air.SUN + 2]
     lr, lg, lb = a[air.LIT], a[air.LIT + 1], a[air.LIT + 2]
     dr, dg, db = a[air.SHADE], a[air.SHADE + 1], a[air.SHADE + 2]
-    red, green, blue, clear = paint[0], paint[1], paint[2], paint[3]
-    for i in range(wide):
-        thick = smooth((density[i] - cover) * soft) * smooth(y[i] * f4(9) - f4(0.02))
-        m = max(x[i] * sx + y[i] * sy + z[i] * sz, f4(0))
-        m2 = m * m
-        lit = min(max(f4(0.55) + (density[i] - towards[i] * f4(0.74) - f4(0.13)) * f4(4), f4(0)), f4(1.3))
-        lit += (f4(1) - thick) * m2 * m2 * m2
-        far = decay(y[i] * f4(7)) * f4(0.75)
-        veil = thick * f4(0.96)
-        # Far clouds fade into the sky behind them.
-        near = veil * (f4(1) - far)
-        red[i] += (dr + (lr - dr) * lit - red[i]) * near
-        green[i] += (dg + (lg - dg) * lit - green[i]) * near
-        blue[i] += (db + (lb - db) * lit - blue[i]) * near
-        clear[i] -= veil
+    for first in range(0, wide, CHUNK):
+        for i in range(CHUNK):
+            o = u8(first + i)
+            x[i], y[i], z[i] = way[0, o], way[1, o], way[2, o]
+            spread[i] = scale / (y[i] + f4(0.07))
+            red[i], green[i], blue[i], through[i] = f4(0), f4(0), f4(0), f4(1)
+            shown[i] = smooth(y[i] * f4(9) - f4(0.02))
+            m = max(x[i] * sx + y[i] * sy + z[i] * sz, f4(0))
+            m2 = m * m
+            glow[i] = m2 * m2 * m2
+        _heads(
+            fine, x, z, spread, f4(2.7 * (1 + 0.4 * THICK)), drift_x * f4(2.7) + f4(91),
+            drift_z * f4(2.7) + drift_x * f4(0.6), heads, size, at, fx, fy,
+        )  # fmt: skip
+        for slice_ in range(SLICES):
+            high = f4(slice_) * f4(1 / (SLICES - 1))
+            _heads(dense, x, z, spread, f4(1) + f4(THICK) * high, drift_x, drift_z, heads, size, at, fx, fy)
+            for i in range(CHUNK):
+                sunny[i] = among(shine[u8(u4(at[i]))], fx[i], fy[i])
+            least = cover + f4(0.05) + f4(RISE) * high
+            usual = max(f4(0.5) - least, f4(0.16))
+            for i in range(CHUNK):
+                body = dense[i] * f4(0.74) + fine[i] * f4(0.26) - least
+                thick = smooth(body * soft) * shown[i]
+                # Bases are grey where much is above them; heads are bright towards the sun, and thin edges against it.
+                lit = sunny[i] * f4(1.5) - f4(0.25) + (fine[i] - f4(0.5)) * f4(0.9)
+                lit += (high - f4(0.6)) * f4(0.55) - (body - usual) * (f4(1) - high) * f4(1.1)
+                lit = min(max(lit, f4(0)), f4(1.25)) + (f4(1) - thick) * glow[i]
+                part = through[i] * thick
+                red[i] += (dr + (lr - dr) * lit) * part
+                green[i] += (dg + (lg - dg) * lit) * part
+                blue[i] += (db + (lb - db) * lit) * part
+                through[i] -= part * f4(0.97)
+        for i in range(CHUNK):
+            # Far clouds fade into the sky behind them.
+            near = f4(1) - decay(y[i] * f4(7)) * f4(0.75)
+            veil = (f4(1) - through[i]) * near
+            o = u8(first + i)
+            paint[0, o] += red[i] * near - paint[0, o] * veil
+            paint[1, o] += green[i] * near - paint[1, o] * veil
+            paint[2, o] += blue[i] * near - paint[2, o] * veil
+            paint[3, o] *= through[i]
 
 
-@kernel("f4[:, :, ::1], f4[::1], f4[::1], f4[:, :, ::1], f4[:, ::1], f4, f4, b1")
+@kernel("f4[:, :, ::1], f4[::1], f4[::1], f4[:, ::1], u4[::1], u4[::1], f4[:, ::1], f4, f4, b1")
 def draw_sky(
-    out: Plane, view: Plane, a: Plane, sheet: Plane, haze: Plane, hidden: float, t: float, dome: bool
-) -> None:
+    out: Plane, view: Plane, a: Plane, sheet: Plane, heads: Plane, shine: Plane, haze: Plane, hidden: float, t: float,
+    dome: bool,
+) -> None:  # fmt: skip
     """Fill `out` (h, w, 4) with light and how much of what is behind the clouds comes through: with the camera's view
-    (`view` packed for out's own size), or as the dome. `sheet` as `Sky` has it; `haze` (w, 3) hides 0…1 `hidden` of it.
+    (`view` packed for out's own size), or as the dome. `sheet`, `heads` and `shine` as `Sky` has them; `haze` (w, 3) hides 0…1 `hidden` of it.
 
     A row is worked on in steps, each a loop without branches over arrays: so eight or sixteen pixels are drawn at a time.
     """
@@ -147,11 +167,17 @@ def draw_sky(
     shown = rows
     if not dome:
         shown = min(max(i4(np.ceil(view[HORIZON_ROW] - f4(0.5))) + 1, i4(1)), i4(rows))
-    way = np.empty((3, columns), np.float32)
+    # Clouds are drawn by chunks, the last of which may reach beyond the row.
+    way = np.ones((3, columns + CHUNK), np.float32)
     x, y, z = way[0], way[1], way[2]
-    paint = np.empty((4, columns), np.float32)
+    paint = np.zeros((4, columns + CHUNK), np.float32)
     red, green, blue, clear = paint[0], paint[1], paint[2], paint[3]
-    work = np.empty((4, columns), np.float32)
+    work = (
+        scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4),
+        scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4),
+        scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4), scratch(CHUNK, f4),
+    )  # fmt: skip
+    at = scratch(CHUNK, i4)
     sx, sy, sz = a[air.SUN], a[air.SUN + 1], a[air.SUN + 2]
     zr, zg, zb, hr, hg, hb = a[0], a[1], a[2], a[3], a[4], a[5]
     gr, gg, gb, wr, wg, wb = a[6], a[7], a[8], a[9], a[10], a[11]
@@ -191,7 +217,7 @@ def draw_sky(
             _curtains(paint, way, wide, a[air.AURORA], sheet, f4(t))
         # Lower than 0.0022 there are no clouds.
         if a[air.COVER] > f4(0) and (dome or y[wide // 2] > f4(0.0022)):
-            _clouds(paint, way, wide, a, sheet, f4(t), work)
+            _clouds(paint, way, wide, a, heads, shine, sheet.shape[0], f4(t), work, at)
         if fog > f4(0):
             # Fog hides the clouds: the colour of the horizon below, an even and slightly paler light above.
             for i in range(wide):
@@ -247,40 +273,69 @@ def _evened(field: Plane) -> Plane:
     return np.asarray(below[step] + np.diff(below)[step] * (at - step), np.float32)
 
 
+def _lit(tile: Plane, light: Air) -> Plane:
+    """How much of the sun the slopes of a tile of heaps get, 0…1: they are held against what lies nearer to it."""
+    slope = np.zeros_like(tile)
+    for far, share in ((0.015, 0.4), (0.04, 0.35), (0.09, 0.25)):
+        step = tile.shape[0] * far
+        towards_sun = np.array([[1, 0, light.sun[0] * step], [0, 1, light.sun[2] * step]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        nearer = cv2.warpAffine(tile, towards_sun, tile.shape, flags=flags, borderMode=cv2.BORDER_WRAP)
+        slope += np.float32(share) * (tile - nearer)
+    return np.asarray(np.clip(np.float32(0.55) + np.float32(1.6) * slope, 0, 1), np.float32)
+
+
 class Sky:
     """Draws the sky of one scene. `tint` colours the haze; `veil` 0…1 is how much of the sky it hides: under trees what
-    is seen of it has come through leaves and damp air."""
+    is seen of it has come through leaves and damp air. `later` is the light at the end of the clip."""
 
-    def __init__(self, light: Air, seed: int, tint: Colour = (1.0, 1.0, 1.0), veil: float = 0.0) -> None:
+    def __init__(
+        self,
+        light: Air,
+        seed: int,
+        tint: Colour = (1.0, 1.0, 1.0),
+        veil: float = 0.0,
+        later: Air | None = None,
+    ) -> None:
         self._tint = np.array(tint, np.float32)
         self._veil = veil
-        self._vector = light.packed()
-        tile = cloud_tile(seed) if light.cover or light.aurora else np.zeros((2, 2), np.float32)
-        size = len(tile)
-        towards_sun = np.array([[1, 0, light.sun[0]], [0, 1, light.sun[2]]]) * [1, 1, 0.02 * size]
-        lit = cv2.warpAffine(
-            tile,
-            towards_sun,
-            (size, size),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_WRAP,
+        self._vector, self._later = light.packed(), (later or light).packed()
+        self._sheet = cloud_tile(seed) if light.cover or light.aurora else np.zeros((2, 2), np.float32)
+        self._heads, self._shine = (
+            corners(self._sheet).reshape(-1),
+            corners(_lit(self._sheet, light)).reshape(-1),
         )
-        # The first row and column once more behind the last, so that nobody who looks between two has to wrap.
-        self._sheet: Plane = cv2.copyMakeBorder(cv2.merge([tile, lit]), 0, 1, 0, 1, cv2.BORDER_WRAP)
 
-    def draw(self, canvas: Canvas, pose: Pose, t: float) -> None:
+    def sun(self, gone: float) -> tuple[float, float, float]:
+        """Where the sun is when so much (0…1) of the clip has `gone`."""
+        x, y, z = (float(v) for v in self._light(gone)[air.SUN : air.SUN + 3])
+        return x, y, z
+
+    def _light(self, gone: float) -> Plane:
+        now: Plane = self._vector + (self._later - self._vector) * np.float32(gone)
+        sun = now[air.SUN : air.SUN + 3]
+        sun /= np.float32(np.linalg.norm(sun))
+        return now
+
+    def draw(self, canvas: Canvas, pose: Pose, t: float, gone: float = 0.0) -> None:
+        """The sky `t` seconds on, when so much (0…1) of the clip has `gone`."""
         h, w, _ = canvas.sky.shape
+        light = self._light(gone)
         none = np.zeros((max(w, canvas.dome.shape[1]), 3), np.float32)
-        draw_sky(canvas.dome, self._vector, self._vector, self._sheet, none, f4(0), f4(t), True)
+        draw_sky(canvas.dome, light, light, self._sheet, self._heads, self._shine, none, f4(0), f4(t), True)
         cv2.GaussianBlur(canvas.dome, (0, 0), 1.2, dst=canvas.dome, borderType=cv2.BORDER_REPLICATE)
         haze = none
         if self._veil:
             haze = cv2.resize(self.haze(canvas, pose)[None], (w, 1), interpolation=cv2.INTER_AREA)[0]
         view = pose.packed(w, h)
-        draw_sky(canvas.sky, view, self._vector, self._sheet, haze, f4(self._veil), f4(t), False)
-        cv2.resize(
-            canvas.sky, (canvas.width, canvas.height), dst=canvas.light, interpolation=cv2.INTER_LINEAR
+        draw_sky(
+            canvas.sky, view, light, self._sheet, self._heads, self._shine, haze, f4(self._veil), f4(t), False
         )
+        # Below the horizon the sky is that of its lowest row, which need not be mixed.
+        shown = min(max(int(view[HORIZON_ROW]) + 2, 2), h) if canvas.height == 2 * h else h
+        top = canvas.light[: min(2 * shown, canvas.height)]
+        cv2.resize(canvas.sky[:shown], top.shape[1::-1], dst=top, interpolation=cv2.INTER_LINEAR)
+        canvas.light[len(top) :] = top[-1]
         canvas.light[..., 3] = FAR
 
     def haze(self, canvas: Canvas, pose: Pose) -> Plane:
