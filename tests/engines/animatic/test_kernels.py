@@ -280,6 +280,27 @@ def test_a_sheet_has_what_was_drawn_last_on_top_and_smooth_edges() -> None:
     assert 1.5 * SPRITE < ((part > 0.02) & (part < 0.98)).sum() < 8 * SPRITE
 
 
+def test_leaves_and_limbs_are_polygons_turned() -> None:
+    sheet, told = _Sheet(), _Sheet()
+    sheet.polygon([(0.1, 0.0), (0.2, 0.4), (0.3, 0.0)], 0.3)
+    sheet.leaf(0.5, 0.2, np.pi / 2, 0.6, 0.1, 0.9)
+    assert sheet.limb(0.2, 0.6, 0.0, 0.5, 0.04, 0.02, 0.6) == (0.7, 0.6)
+    told.polygon([(0.1, 0.0), (0.2, 0.4), (0.3, 0.0)], 0.3)
+    blade = (
+        (0.0, 0.0),
+        (0.7, 0.25),
+        (1.0, 0.5),
+        (0.55, 0.8),
+        (0.0, 1.0),
+        (-0.55, 0.8),
+        (-1.0, 0.5),
+        (-0.7, 0.25),
+    )
+    told.polygon([(0.5 - 0.1 * across, 0.2 + 0.6 * along) for across, along in blade], 0.9)
+    told.polygon([(0.2, 0.56), (0.7, 0.58), (0.7, 0.62), (0.2, 0.64)], 0.6)
+    assert np.abs(sheet.done() - told.done()).max() < 0.02
+
+
 def test_plants_drawn_near_to_far_lie_over_one_another_as_if_painted_far_to_near() -> None:
     rng = np.random.default_rng(11)
     rows, columns, many = 40, 50, 60

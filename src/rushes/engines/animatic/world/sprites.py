@@ -7,7 +7,7 @@ at three sharpnesses, so far plants do not sparkle.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 
 import cv2
@@ -20,44 +20,66 @@ OVER = 3
 LEVELS = 3
 VARIANTS = 4
 Random = np.random.Generator
+BLADE = np.array([(0, 0), (0.25, 0.7), (0.5, 1), (0.8, 0.55), (1, 0), (0.8, -0.55), (0.5, -1), (0.25, -0.7)])
+"""A leaf's outline: shares of its length and of its width."""
 
 
 class _Sheet:
     """One sprite being drawn: x to the right and y up, both 0…1, (0.5, 0) where it stands."""
 
     def __init__(self) -> None:
-        self._corners: list[tuple[float, float]] = []
+        # Of each polygon: where its corners end among all, and its shade.
         self._polygons: list[tuple[int, float]] = []
+        self._count = 0
+        # Corners that are told, and which of all they are.
+        self._corners: list[tuple[float, float]] = []
+        self._numbers: list[int] = []
+        # Where the first corner of each is among all, and what its outline is computed from: of all at once.
+        self._leaves: list[tuple[int, float, float, float, float, float]] = []
+        self._limbs: list[tuple[int, float, float, float, float, float, float]] = []
 
-    def polygon(self, points: Iterable[tuple[float, float]], shade: float) -> None:
+    def polygon(self, points: Sequence[tuple[float, float]], shade: float) -> None:
         self._corners += points
-        self._polygons.append((len(self._corners), shade))
+        self._numbers += range(self._count, self._count + len(points))
+        self._count += len(points)
+        self._polygons.append((self._count, shade))
 
     def leaf(self, x: float, y: float, angle: float, length: float, width: float, shade: float) -> None:
         """A pointed blade from (x, y)."""
-        c, s = math.cos(angle), math.sin(angle)
-        side = []
-        for u, w in ((0.25, 0.7), (0.5, 1.0), (0.8, 0.55)):
-            side.append((u * length, w * width))
-        outline = [(0.0, 0.0), *side, (length, 0.0), *[(u, -w) for u, w in reversed(side)]]
-        self.polygon([(x + u * c - w * s, y + u * s + w * c) for u, w in outline], shade)
+        self._leaves.append((self._count, x, y, angle, length, width))
+        self._count += len(BLADE)
+        self._polygons.append((self._count, shade))
 
     def limb(
         self, x: float, y: float, turn: float, length: float, wide: float, narrow: float, shade: float
     ) -> tuple[float, float]:
         """A straight piece of a branch from (x, y), whose half thickness goes from `wide` to `narrow`; where it ends."""
-        c, s = math.cos(turn), math.sin(turn)
-        nx, ny = x + c * length, y + s * length
-        self.polygon(
-            [(x + s * wide, y - c * wide), (nx + s * narrow, ny - c * narrow),
-             (nx - s * narrow, ny + c * narrow), (x - s * wide, y + c * wide)], shade
-        )  # fmt: skip
-        return nx, ny
+        self._limbs.append((self._count, x, y, turn, length, wide, narrow))
+        self._count += 4
+        self._polygons.append((self._count, shade))
+        return x + math.cos(turn) * length, y + math.sin(turn) * length
+
+    def _outlines(self) -> Plane:
+        """(n, 2): the corners of all polygons, one after the other."""
+        corners = np.empty((self._count, 2))
+        corners[self._numbers] = np.reshape(self._corners, (-1, 2))
+
+        def turned(at: Sequence[Plane], along: Plane, across: Plane) -> None:
+            first, x, y, angle = at
+            c, s = np.cos(angle), np.sin(angle)
+            numbers = first.astype(int) + np.arange(along.shape[1])
+            corners[numbers] = np.stack([x + along * c - across * s, y + along * s + across * c], axis=2)
+
+        *at, length, width = np.reshape(self._leaves, (-1, 6)).T[:, :, None]
+        turned(at, BLADE[:, 0] * length, BLADE[:, 1] * width)
+        *at, length, wide, narrow = np.reshape(self._limbs, (-1, 7)).T[:, :, None]
+        turned(at, length * [0, 1, 1, 0], wide * [-1, 0, 0, 1] + narrow * [0, -1, 1, 0])
+        return corners
 
     def done(self) -> Plane:
         side = SIDE * OVER
         # Sixteenths of a pixel.
-        corners = np.round((np.array(self._corners) * [1, -1] + [0, 1]) * (16 * side)).astype(np.int32)
+        corners = np.round((self._outlines() * [1, -1] + [0, 1]) * (16 * side)).astype(np.int32)
         # Cover and shade at once; of two channels OpenCV would not smooth the edges.
         drawn = np.zeros((side, side, 3), np.uint8)
         begin = 0
@@ -122,12 +144,14 @@ def _clump(
     sheet: _Sheet, rng: Random, x: float, y: float, radius: float, count: int, squash: float = 0.85
 ) -> None:
     """Leaves gathered to a ball, darker below and inside, lighter on top."""
-    for _ in range(count):
-        turn, out = rng.random() * 2 * math.pi, math.sqrt(rng.random())
-        dx, dy = math.cos(turn) * out * radius, math.sin(turn) * out * radius * squash
-        light = 0.32 + 0.42 * (dy / radius + 1) / 2 + 0.22 * rng.random()
-        size = radius * (0.16 + 0.12 * rng.random())
-        sheet.leaf(x + dx, y + dy, rng.random() * 2 * math.pi, size, size * 0.38, light)
+    turn, out, bright, large, way = rng.random((count, 5)).T
+    turn, out = turn * 2 * math.pi, np.sqrt(out)
+    dx, dy = np.cos(turn) * out * radius, np.sin(turn) * out * radius * squash
+    light = 0.32 + 0.42 * (dy / radius + 1) / 2 + 0.22 * bright
+    size = radius * (0.16 + 0.12 * large)
+    rows = np.column_stack([x + dx, y + dy, way * 2 * math.pi, size, size * 0.38, light])
+    for row in rows.tolist():
+        sheet.leaf(*row)
 
 
 def _bush(sheet: _Sheet, rng: Random) -> None:
