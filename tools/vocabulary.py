@@ -141,8 +141,10 @@ def sense(net: WordNet, lemma: str, offsets: list[str], roots: dict[str, str]) -
     insults = {offset for word in INSULTS for offset in net.senses[word]}
     bad = {net.offset(kind): "bad" for kind in BAD_PEOPLE}
     common = [o for o in common if not net.usage[o] & insults and not net.nearest(o, bad)] or common
-    if offsets[0] not in common and "_" not in lemma:
-        # Names of people and of taxa say nothing that could be drawn; cities and countries do.
+    plain = "_" in lemma and sum(net.counts.get(lemma.rpartition("_")[2], {}).values()) > 0
+    if offsets[0] not in common and not plain:
+        # Names of people and of taxa say nothing that could be drawn; cities and countries do, where they do not say
+        # what they are: Sri Lanka, but not the Gobi desert.
         name = net.nearest(offsets[0], roots)
         if name in ("street", "location"):
             return name
@@ -223,11 +225,12 @@ def nouns(net: WordNet, archetypes: Archetypes) -> tuple[list[Noun], list[str], 
     out = list(telling(net, out))
     known = {noun.lemma for noun in out}
     for lemma, counts in net.counts.items():
-        if not re.fullmatch(r"[a-z][a-z'\-]+", lemma) or not (sum(counts.values()) or not counts["noun"]):
+        if not re.fullmatch(r"[a-z][a-z'\-]+", lemma) or not (sum(counts.values()) or not counts.get("noun")):
             continue
         if lemma not in known:
             other.add(lemma)
-        if counts["adj"] and counts["adj"] >= max(counts["noun"], counts["verb"], counts["adv"]):
+        only = counts.keys() <= {"adj", "adv"} and "adj" in counts
+        if only or (counts.get("adj", 0) > 0 and counts["adj"] >= max(counts.values())):
             adjectives.add(lemma)
     return out, sorted(adjectives), sorted(other - known - adjectives)
 

@@ -294,6 +294,9 @@ def test_names_are_no_slips_and_do_things() -> None:
         ("spicy chicken, a chicken", ["food", "penguin"]),
         ("a burning building", ["building"]),
         ("three buses", ["car"]),
+        ("Kung Fu Panda, a petri dish", ["event", "quadruped", "tableware"]),
+        ("dancers in Sri Lanka", ["person", "location"]),
+        ("it has been in a stylish dress", ["clothing"]),
     ],
 )
 def test_two_words_are_one_thing_only_where_they_are_called_so(prompt: str, archetypes: list[str]) -> None:

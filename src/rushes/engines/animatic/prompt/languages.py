@@ -227,12 +227,17 @@ def _is_common(token: str, phrases: Container[str]) -> bool:
     )
 
 
+def _is_paired(tokens: list[str], at: int) -> bool:
+    """True for words that English has only together: Sri Lanka, kung fu."""
+    return any(is_known(" ".join(tokens[k : k + 2])) for k in (at - 1, at) if k >= 0)
+
+
 def _english_score(tokens: list[str], phrases: Container[str]) -> float:
     score = 0.0
-    for token in tokens:
+    for k, token in enumerate(tokens):
         if token in ENGLISH:
             score += _weight(token)
-        elif _is_common(token, phrases):
+        elif _is_common(token, phrases) or _is_paired(tokens, k):
             score += 1.0
         elif token not in BORROWED and any(map(is_known, plain_forms(token))):
             score += 0.4
@@ -280,8 +285,9 @@ def translated(text: str, phrases: Collection[str], idioms: Container[tuple[str,
         or token in phrases
         or any(map(is_known, plain_forms(token)))
         or is_derived(token)
+        or _is_paired(tokens, k)
         or not token[0].isalpha()
-        for token in tokens
+        for k, token in enumerate(tokens)
     ]
     theirs: dict[int, Language] = {}
     for script in dict.fromkeys(
@@ -325,7 +331,10 @@ def _latin(
     for clause in _clauses(tokens):
         its = [k for k in clause if k not in theirs and tokens[k][0].isalpha()]
         # English has taken in so many words of its neighbours that a third of a clause is enough.
-        if its and 3 * sum(not (english[k] and _is_common(tokens[k], phrases)) for k in its) >= len(its):
+        strange = sum(
+            not ((english[k] and _is_common(tokens[k], phrases)) or _is_paired(tokens, k)) for k in its
+        )
+        if its and 3 * strange >= len(its):
             doubtful.append(its)
     if not doubtful:
         return {}

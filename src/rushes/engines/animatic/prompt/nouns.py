@@ -90,10 +90,11 @@ def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:
     token before, where that was read as a noun."""
     known = vocabulary().archetype
     for length in (3, 2, 1):
-        if at + length > len(tokens) or (
-            length > 1 and not JOINTS.isdisjoint((tokens[at], tokens[at + length - 1]))
+        its = tokens[at : at + length]
+        if len(its) < length or (
+            length > 1 and (not JOINTS.isdisjoint((its[0], its[-1])) or STOP.issuperset(its))
         ):
-            # "Exercising at home" and "sit in a circle" are no at-home and no sit-in.
+            # "Exercising at home", "sit in a circle" and "has been" are no at-home, no sit-in and no has-been.
             continue
         head = "".join(token + " " for token in tokens[at : at + length - 1])
         last = tokens[at + length - 1]
