@@ -58,6 +58,24 @@ zh: 一个女孩打着红伞走在雨中的街道上 = person device rain city
 tr: Fırtınada deniz feneri, büyük dalgalar = storm coast sea
 sr: Brod na moru u zalazak sunca = boat sunset
 """
+MOVES = """
+Una playa al atardecer, la cámara se acerca lentamente = dolly in
+paneo a la izquierda sobre la ciudad = pan left
+un barco en el mar, cámara en mano, contrapicado = handheld, low angle
+la caméra tourne autour d'un château = orbit
+Kamerafahrt durch einen Wald bei Nebel = truck right
+Die Kamera umkreist ein Schloss, Froschperspektive = orbit, low angle
+carrellata in avanti su un lago = dolly in
+a câmera se afasta do barco = dolly out
+Inzoomen op een boot op zee = zoom in
+kamera okrąża zamek = orbit
+камера приближается к дому, вид снизу = dolly in, low angle
+kamera yaklaşıyor, dağlar = dolly in
+海辺の夕焼け、ズームイン、ローアングル = zoom in, low angle
+镜头推进，山间湖泊，日出 = dolly in
+해변, 로우앵글, 천천히 = low angle
+"""
+"""How the camera moves in other languages."""
 MAIN = word_set(
     "sea beach forest mountain city street river lake desert snow rain night sunset sunrise dawn fog storm boat bird "
     "ship morning evening clouds winter and with without of"
@@ -75,6 +93,12 @@ def test_readings(line: str) -> None:
             concepts = concepts.replace(concept, "")
             assert concept in found
     assert found == {*concepts.split(), *(found & {"slow motion", "close up"})}
+
+
+@pytest.mark.parametrize("line", MOVES.strip().splitlines())
+def test_the_camera_moves_in_other_languages(line: str) -> None:
+    prompt, _, moves = line.partition(" = ")
+    assert ", ".join(parse(prompt).moves) == moves
 
 
 @pytest.mark.parametrize("code", table("languages"))

@@ -179,7 +179,7 @@ def _parts(run: str, its: Language) -> Iterator[tuple[str, bool]]:
 
 def _found(tokens: list[str], at: int, its: Language) -> tuple[int, list[str]]:
     """How many tokens from `at` on are words of a language, and which."""
-    for length in (3, 2):
+    for length in (4, 3, 2):
         parts = tokens[at : at + length]
         joined = " ".join(parts)
         # What each word says by itself is more than what an emoji of them is called: snowy mountains.
