@@ -188,11 +188,13 @@ def _shore(land: Land, at: Plane) -> Change:
 def _drain(heights: Plane, cell: float) -> None:
     """Take the hollows out of a shore: from the edge of the sea on land rises a little at least, until it is above all
     waves."""
-    count, bodies, sizes, _ = cv2.connectedComponentsWithStats((heights < 0).astype(np.uint8), connectivity=4)
-    if count > 1:
-        land = bodies != 1 + int(np.argmax(sizes[1:, cv2.CC_STAT_AREA]))
-        away = cv2.distanceTransform(land.astype(np.uint8), cv2.DIST_L2, 5) * np.float32(cell)
-        np.maximum(heights, np.minimum(away * RISES, WASHED), out=heights, where=land)
+    water = (heights < 0).astype(np.uint8)
+    # The sea lies to the right.
+    cv2.floodFill(water, None, (len(water) - 1, len(water) // 2), 2)
+    land = water != 2
+    away = cv2.distanceTransform(land.astype(np.uint8), cv2.DIST_L2, 5)
+    away *= np.float32(cell) * RISES
+    np.maximum(heights, np.minimum(away, WASHED, out=away), out=heights, where=land)
 
 
 def _river(land: Land, at: Plane, middle: Plane, bed: Plane) -> Change:
