@@ -2,7 +2,8 @@
 
 FILE holds one prompt a line. With what its words mean behind a tab (`word=reading; word=reading|other reading`) every
 word that was missed or misread is listed and counted, and every thing seen in words that mean none;
-`tests/engines/animatic/prompts.tsv` is such a file and is the default. Without, each prompt's readings are listed.
+`tests/engines/animatic/prompts.tsv` and `prompts-registers.tsv` are such files; the first is the default. Without, each
+prompt's readings are listed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from rushes.engines.animatic.prompt.parse import parse
 
 GOLD = Path(__file__).parent.parent / "tests/engines/animatic/prompts.tsv"
+REGISTERS = GOLD.with_name("prompts-registers.tsv")
 HOW = frozenset({"camera", "time"})
 """Kinds that say how and when it is seen; the others say what is seen."""
 LIKE = frozenset({"action", "mood", "colour", "count"})

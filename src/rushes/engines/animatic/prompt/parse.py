@@ -282,7 +282,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
             reading.meaning(meaning, said(length))
         reading.before = name if kind == "subject" else NAMED.get(kind, "")
         return length
-    if token in table("lexicon")["alone"] and _is_alone(tokens, at):
+    if token in table("lexicon")["alone"] and long_noun < 2 and _is_alone(tokens, at):
         reading.meaning(table("lexicon")["alone"][token], said(1))
         return 1
     of = tokens[at + 1 : at + 2] == ["of"]
@@ -389,6 +389,9 @@ def _is_thing(tokens: list[str], at: int, before: str) -> bool:
 def _is_going(tokens: list[str], at: int, length: int, before: str) -> bool:
     """True when words of the camera grammar say what a thing does: "satellites orbit the earth", "a hawk circling over a
     field", "the train pulls away"."""
+    if tokens[at] == "overhead" and at and tokens[at - 1][0].isalnum() and _stands(tokens, at + length):
+        # "Gulls circle overhead".
+        return True
     if before in ("", PLAIN):
         return False
     if length > 1:
