@@ -251,6 +251,29 @@ def _grain(word: int, fx: float, fy: float) -> Real:
 
 
 @inner
+def _grain_at(grains: Plane, size: int, x: float, y: float) -> Real:
+    """The grain (size² texels, flat) at one point."""
+    x0, y0 = np.floor(f4(x)), np.floor(f4(y))
+    at = i4(i4(i4(y0) & i4(size - 1)) * i4(size)) + i4(i4(x0) & i4(size - 1))
+    return _grain(grains[u4(at)], f4(x) - x0, f4(y) - y0)
+
+
+@inner
+def _rock(grains: Plane, size: int, x: float, y: float, z: float, away: float) -> Real:
+    """Lighter and darker bits of a rock's face at (x, y, z) cells, ±: one pattern along each side of the map, so that
+    none is drawn out on any face; the finer ones fade before they are smaller than a pixel."""
+    broad = _grain_at(grains, size, x * f4(0.5), y * f4(0.6) + f4(31))
+    broad += _grain_at(grains, size, z * f4(0.5) + f4(77), y * f4(0.6))
+    bits = broad * clamp(f4(1.3) - away * f4(1 / 1200), f4(0), f4(1))
+    middle = clamp(f4(1.3) - away * f4(1 / 420), f4(0), f4(1))
+    if middle > f4(0):
+        fine = _grain_at(grains, size, x * f4(1.9), y * f4(2.1))
+        fine += _grain_at(grains, size, z * f4(1.9), y * f4(2.1) + f4(53))
+        bits += fine * middle
+    return bits * f4(0.4)
+
+
+@inner
 def _highest(
     ceiling: Plane, n: int, u0: float, v0: float, ru: float, rv: float, near: float, far: float
 ) -> Real:
@@ -357,6 +380,7 @@ def walk_land(
     reds = scratch(CHUNK, f4)
     greens = scratch(CHUNK, f4)
     blues = scratch(CHUNK, f4)
+    clears = scratch(CHUNK, f4)
     # Where they are in the map, and in the grain at several sizes.
     at, ax, ay = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
     at_far = scratch(CHUNK, i4)
@@ -371,7 +395,8 @@ def walk_land(
     olders_of = scratch(STRIP, f4)
     newers_of = scratch(STRIP, f4)
     joineds_of = scratch(STRIP, i4)
-    colours_of = np.empty((STRIP, 3), np.float32)
+    # What was last seen of each: its colour, height and distance.
+    pasts_of = np.empty((STRIP, 5), np.float32)
     strip = np.empty((STRIP, rows, 4), np.float32)
     for first_column in range(0, columns, STRIP):
         lift(light, first_column, strip)
@@ -562,11 +587,13 @@ def walk_land(
                     above = max(ground - base, f4(0))
                     clear = decay(d * length * fog * (f4(0.25) + decay(above * falloff)))
                     lost = (f4(1) - clear) * strength
+                    clears[q] = clear
                     reds[q] = r * (direct * sun_r + sky * sky_r) * clear + haze[i, 0] * lost
                     greens[q] = g * (direct * sun_g + sky * sky_g) * clear + haze[i, 1] * lost
                     blues[q] = b * (direct * sun_b + sky * sky_b) * clear + haze[i, 2] * lost
                 # On to the strip.
-                pr, pg, pb = colours_of[across, 0], colours_of[across, 1], colours_of[across, 2]
+                pr, pg, pb = pasts_of[across, 0], pasts_of[across, 1], pasts_of[across, 2]
+                pz, pd = pasts_of[across, 3], pasts_of[across, 4]
                 for q in range(seen):
                     top = tops[q]
                     d = away[q]
@@ -581,23 +608,36 @@ def walk_land(
                                 strip[across, j, 3] = d
                         continue
                     r, g, b = reds[q], greens[q], blues[q]
-                    if kinds[q] == i4(BEGUN):
-                        pr, pg, pb = r, g, b
                     first = max(i4(np.ceil(top)), i4(0))
                     share = f4(1) / f4(max(last - first, 1))
+                    # How far it is from lying flat: of what begins it is not known, but what fills rows at once is a face.
+                    steep = f4(1)
+                    if kinds[q] == i4(BEGUN):
+                        pr, pg, pb, pd = r, g, b, d
+                    else:
+                        steep = clamp(
+                            (grounds[q] - pz) / max(d - pd, f4(1e-3)) * f4(0.9) - f4(0.5), f4(0), f4(1)
+                        )
+                    steep *= clears[q]
                     for j in range(first, last):
                         k = f4(last - j) * share
-                        strip[across, j, 0] = pr + (r - pr) * k
-                        strip[across, j, 1] = pg + (g - pg) * k
-                        strip[across, j, 2] = pb + (b - pb) * k
+                        rough = f4(1)
+                        if steep > f4(0) and last - first > 2:
+                            # A face has many rows from one sample to the next: each has its own bit of rock.
+                            e = pd + (d - pd) * k
+                            x, z = u0 + ru * e, v0 + rv * e
+                            y = (eye - (f4(j) + f4(0.5) - horizon) * e / focal) / cell
+                            rough += _rock(grains, size, x, y, z, e / cell) * steep
+                        strip[across, j, 0] = (pr + (r - pr) * k) * rough
+                        strip[across, j, 1] = (pg + (g - pg) * k) * rough
+                        strip[across, j, 2] = (pb + (b - pb) * k) * rough
                         strip[across, j, 3] = d
                     if first > 0:
                         edge = f4(first) - top
                         strip[across, first - 1, 0] += (r - strip[across, first - 1, 0]) * edge
                         strip[across, first - 1, 1] += (g - strip[across, first - 1, 1]) * edge
                         strip[across, first - 1, 2] += (b - strip[across, first - 1, 2]) * edge
-                    pr, pg, pb = r, g, b
-                colours_of[across, 0] = pr
-                colours_of[across, 1] = pg
-                colours_of[across, 2] = pb
+                    pr, pg, pb, pz, pd = r, g, b, grounds[q], d
+                pasts_of[across, 0], pasts_of[across, 1], pasts_of[across, 2] = pr, pg, pb
+                pasts_of[across, 3], pasts_of[across, 4] = pz, pd
         lay(strip, first_column, light)
