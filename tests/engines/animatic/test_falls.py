@@ -10,8 +10,12 @@ import pytest
 
 from rushes.core.shot import Shot
 from rushes.engines.animatic import AnimaticEngine
+from rushes.engines.animatic.film import SceneFilm
+from rushes.engines.animatic.prompt.brief import Brief
 from rushes.engines.animatic.prompt.parse import parse
+from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.sound.mix import waterfall
+from rushes.engines.base import Plan, Unheard
 
 from .conftest import render
 
@@ -30,6 +34,20 @@ def test_the_sheet_runs_and_the_cliff_stands(engine: AnimaticEngine, aspect: Lit
     # What moves fastest stands near the middle, where the camera looks.
     assert 0.2 < np.median(np.nonzero(lively)[1]) / frames[0].shape[1] < 0.8
     assert len(columns) < 0.9 * frames[0].shape[1]
+
+
+def test_a_cliff_is_rock_and_not_drawn_out_downwards() -> None:
+    """What varies from column to column is another eight rows further down."""
+    scene = compose(Shot(prompt="waterfall by day, clear sky, static shot", cfg_scale=1.0, seed=5), 640, 360)[
+        0
+    ]
+    plan = Plan(width=640, height=360, fps=6, frames=30, sound=False)
+    luma = SceneFilm(scene, Brief(), plan, (640, 360), Unheard()).frame(3)[60:120].astype(float)
+    alike = []
+    for wall in (luma[:, :200], luma[:, 300:500]):
+        varied = wall - wall.mean(axis=1, keepdims=True)
+        alike.append(np.corrcoef(varied[:-8].ravel(), varied[8:].ravel())[0, 1])
+    assert np.mean(alike) < 0.68
 
 
 def test_its_words() -> None:

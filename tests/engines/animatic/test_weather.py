@@ -233,7 +233,7 @@ def test_autumn_and_spring_show(first: First) -> None:
     assert ground["autumn"][0] / ground["autumn"][1] > 1.06 * ground["summer"][0] / ground["summer"][1]
     spring = still(first, "hills by day in spring, clear sky", seed=3)
     pink = (spring[..., 0] > spring[..., 1] + 25) & (spring[..., 2] > spring[..., 1] + 5)
-    assert pink.mean() > 0.002
+    assert pink.mean() > 0.0015
 
 
 def test_places_have_skies_of_their_own(first: First) -> None:

@@ -357,6 +357,7 @@ def walk_land(
     lights_below = lights[n:]
     far_lights = far.reshape(-1)
     grains = grain.reshape(-1)
+    upright = f4(1) / cell
     # All columns sample at the same distances, or neighbours would see a crest differently.
     distances = np.empty(MOST_STEPS + CHUNK, np.float32)
     steps = 0
@@ -436,16 +437,23 @@ def walk_land(
                     u = u0 + ru * d
                     v = v0 + rv * d
                     _land(q, u, v, n, at, ax, ay)
-                    spot(q, u * f4(1.9), v * f4(1.9), size, at_coarse, cx, cy)
-                    spot(q, u * f4(9.7), v * f4(9.7), size, at_fine, fx, fy)
                 for q in range(CHUNK):
-                    d = distances[step + q]
                     o = u8(u4(at[q]))
                     a = heights[o]
                     b = heights_below[o]
                     a += (heights[o + u8(1)] - a) * ax[q]
                     b += (heights_below[o + u8(1)] - b) * ax[q]
-                    ground = a + (b - a) * ay[q]
+                    grounds[q] = a + (b - a) * ay[q]
+                for q in range(CHUNK):
+                    d = distances[step + q]
+                    u = u0 + ru * d
+                    # Grain runs up a wall as far as along the ground, or it would be drawn out into stripes.
+                    w = v0 + rv * d + grounds[q] * upright
+                    spot(q, u * f4(1.9), w * f4(1.9), size, at_coarse, cx, cy)
+                    spot(q, u * f4(9.7), w * f4(9.7), size, at_fine, fx, fy)
+                for q in range(CHUNK):
+                    d = distances[step + q]
+                    ground = grounds[q]
                     water = f4(1) if wet > f4(0) and ground < f4(0) else f4(0)
                     # Relief that the map is too coarse for: two octaves, each fading before it is smaller than a pixel.
                     middle = clamp(f4(1.3) - d / (cell * f4(420)), f4(0), f4(1))
@@ -524,10 +532,11 @@ def walk_land(
                     v = v0 + rv * away[q]
                     _land(q, u, v, n, at, ax, ay)
                     at_far[q] = i4(i4(_fold(v, n) * f4(0.25)) * i4(m)) + i4(_fold(u, n) * f4(0.25))
-                    spot(q, u * f4(0.13) + f4(50), v * f4(0.13), size, at_broad, bx, by)
-                    spot(q, u * f4(1.9) + sunward_x, v * f4(1.9) + sunward_z, size, at_coarse, cx, cy)
-                    spot(q, u * f4(9.7) + sunward_x, v * f4(9.7) + sunward_z, size, at_fine, fx, fy)
-                    spot(q, grounds[q] * f4(0.35), u * f4(0.11), size, at_layer, lx, ly)
+                    w = v + grounds[q] * upright
+                    spot(q, u * f4(0.13) + f4(50), w * f4(0.13), size, at_broad, bx, by)
+                    spot(q, u * f4(1.9) + sunward_x, w * f4(1.9) + sunward_z, size, at_coarse, cx, cy)
+                    spot(q, u * f4(9.7) + sunward_x, w * f4(9.7) + sunward_z, size, at_fine, fx, fy)
+                    spot(q, grounds[q] * upright + u * f4(0.05), u * f4(0.2), size, at_layer, lx, ly)
                 for q in range(shaded):
                     d = away[q]
                     ground = grounds[q]
