@@ -236,6 +236,10 @@ def test_what_is_done_is_no_thing(prompt: str) -> None:
         ("a glass tower, a glass of water", ["material", "building", "tableware", "water"]),
         ("a gardener waters tomatoes", ["person", "fruit"]),
         ("a circus parade", ["stage", "event"]),
+        ("a rooster shelters under a roof, a train tracks", ["penguin", "building", "train", "street"]),
+        ("a girl blows dandelion seeds into a bowl", ["person", "flower", "fruit", "tableware"]),
+        ("laser beams crossing, a crossing", ["fire", "street"]),
+        ("a parasol to shield from the sun", ["device"]),
     ],
 )
 def test_words_in_front_say_what_a_thing_is_like(prompt: str, archetypes: list[str]) -> None:
@@ -246,6 +250,9 @@ def test_words_in_front_say_what_a_thing_is_like(prompt: str, archetypes: list[s
     ("prompt", "moves"),
     [
         ("satellites orbit the earth", ()),
+        ("a toy train, tilt-shift", ()),
+        ("gulls wheeling overhead", ()),
+        ("overhead view of a city", ("high angle",)),
         ("a hawk circling over a field", ()),
         ("a train pulls away", ()),
         ("the camera pulls away from a train", ("dolly out",)),

@@ -298,12 +298,11 @@ def translated(text: str, phrases: Collection[str], idioms: Container[tuple[str,
             theirs |= dict.fromkeys(its, found)
     theirs |= _latin(tokens, english, theirs, phrases)
     # A word that is strange among English ones is misspelt, one among strangers is of their language.
-    home = [
-        known or any(map(is_known, plain_forms(mended(bare(tokens[k]), phrases))))
-        for k, known in enumerate(english)
-        if k not in theirs
-    ]
-    at_home = 2 * sum(home) >= len(home)
+    home = [k for k in range(len(tokens)) if k not in theirs]
+    meant = {token: mended(bare(token), phrases) for token in {tokens[k] for k in home if not english[k]}}
+    sure = sum(english[k] or any(map(is_known, plain_forms(meant[tokens[k]]))) for k in home)
+    if 2 * sure < len(home):
+        meant = {}
     proper = names(text)
     out: list[Pair] = []
     at = 0
@@ -318,8 +317,7 @@ def translated(text: str, phrases: Collection[str], idioms: Container[tuple[str,
         if token in vocabulary().emoji:
             out += [(word, said) for word in words(vocabulary().emoji[token])]
         else:
-            strange = not english[at - 1] and at_home and token not in proper
-            out.append((mended(bare(token), phrases) if strange else token, said))
+            out.append((token if token in proper else meant.get(token, token), said))
     return out
 
 

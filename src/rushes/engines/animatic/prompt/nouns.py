@@ -127,6 +127,10 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         # "A gardener waters tomatoes", "a man gestures wildly".
         return False
     ones = plain_forms(token)[1:] if token.endswith("s") else []
+    goes_on = bool(following) and following[0][0].isalnum()
+    if before and goes_on and any(one in known.archetype for one in ones) and _is_one(tokens, at - 1):
+        # "A rooster shelters under a roof".
+        return False
     if noun == token and any(
         (one in known.archetype and one in known.common and token not in known.common)
         or (before and one in known.verbs)
@@ -142,6 +146,12 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         return False
     plural = noun != token and token.endswith("s")
     may_be_done = noun in known.verbs or noun in known.both
+    if may_be_done and last == "to" and on <= BEFORE_NOUN | AFTER_PLACE:
+        # "To shield from the sun".
+        return False
+    if may_be_done and plural and not last[0].isalnum() and on <= BEFORE_NOUN - {"of", "with"}:
+        # "The lion, crowned, surveys his land".
+        return False
     if may_be_done and (_is_adverb(last) or (plural and (last in ONE or any(map(_is_adverb, on))))):
         # "Lightly blows", "a bridge that crosses", "climbs vertically".
         return False
@@ -164,6 +174,9 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
         # "A hedgehog crossing roads".
         return False
     several = bool(before) and _is_plural(last)
+    if several and token.endswith("ing"):
+        # "Laser beams crossing".
+        return False
     if several and may_be_done and (noun == token or plural):
         # "Ink drops bloom", "the one with big eyes frolics".
         return False
@@ -194,6 +207,18 @@ def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     # "Steam, gears", "forge interior", but "play".
     ends = ends or (noun != token and on <= AFTER_PLACE) or following[0] not in STOP
     return not last[0].isalnum() and ends and not happens and known.archetype[noun] != "person"
+
+
+def _is_one(tokens: list[str], at: int) -> bool:
+    """True when the noun that ends at `at` is one of its kind, as *a* in front of it says."""
+    first = at
+    while first >= 0 and tokens[first][0].isalnum() and tokens[first] not in STOP:
+        done = first < at and tokens[first].endswith(("s", "ing", "ed")) and tokens[first - 1] not in ONE
+        if done or tokens[first].endswith("'s"):
+            # "A girl blows dandelion seeds".
+            return False
+        first -= 1
+    return first >= 0 and tokens[first] in ONE - {"that", "this"} and not _is_plural(tokens[at])
 
 
 def _is_plural(token: str) -> bool:
@@ -300,7 +325,9 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 def mended(token: str, phrases: Collection[str]) -> str:
     """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word, or two, if that
     makes a long one of the engine's own; else as is."""
-    if not token.isascii() or not token.isalpha() or len(token) < 5 or _made(token) or is_derived(token):
+    if not (token.isascii() and token.isalpha() and 5 <= len(token) < 3 * LONG):
+        return token
+    if _made(token) or is_derived(token):
         return token
     known = vocabulary()
     parts = [(token[:k], token[k:]) for k in range(len(token) + 1)]

@@ -256,6 +256,7 @@ def _read(tokens: list[str], sayings: list[str], at: int, reading: _Reading) -> 
     long_noun, archetype = noun_at(tokens, at, before)
     if token in _words("grown") and (grown := noun_at(tokens, at + 1, "person"))[1] in LIVING:
         long_noun, archetype = 1 + grown[0], grown[1]
+    length = length if length >= _longest(tokens, at, _phrases())[0] else 0
     thing = length < long_noun or (
         length == 1 and long_noun and archetype != "event" and _is_thing(tokens, at, before)
     )

@@ -32,7 +32,7 @@ _IRREGULAR = {
     "thieves": "thief", "chateaux": "chateau", "plateaux": "plateau", "gateaux": "gateau",
 }  # fmt: skip
 _LIKENESS = word_set(
-    "clear painted made drawn crafted woven carved knitted sewn shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
+    "flat clear painted made drawn crafted woven carved knitted sewn shaped like free proof resistant themed style styled sized hard cold hot dried colored coloured toned based deep "
     "inspired looking friendly powered"
 )
 """A word joined to the front of one of these is not there: a heart-shaped box holds no heart."""
