@@ -20,7 +20,8 @@ from functools import cache
 from itertools import islice
 from typing import Any
 
-from rushes.engines.animatic.prompt.nouns import is_derived, is_known, mended, vocabulary
+from rushes.engines.animatic.prompt.nouns import is_derived, is_known, vocabulary
+from rushes.engines.animatic.prompt.slips import mended
 from rushes.engines.animatic.prompt.words import (
     NEGATIONS,
     STOP,

@@ -6,7 +6,6 @@ The tables are built by `tools/vocabulary.py`; which archetype is drawn by what 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -109,104 +108,150 @@ def noun_at(tokens: list[str], at: int, before: str = "") -> tuple[int, str]:
                 break
     if at >= len(tokens):
         return 0, ""
-    made = "" if is_done(tokens, at, before) else _made(tokens[at])
-    return (1, made) if made else (0, "")
+    name = "" if is_done(tokens, at, before) else made(tokens[at])
+    return (1, name) if name else (0, "")
+
+
+@dataclass(frozen=True)
+class _Here:
+    """A token that may be a form of `noun`, and its neighbours. `on` is what follows, a mark at the end; `before` the archetype of the
+    token before, where that was read as a noun; `plural` says that the token is `noun` with an *s*."""
+
+    tokens: list[str]
+    at: int
+    noun: str
+    before: str
+    token: str
+    last: str
+    on: str
+    plural: bool
+
+    @property
+    def changes(self) -> bool:
+        """Whether the noun may be a verb as well."""
+        return self.noun in vocabulary().verbs or self.noun in vocabulary().both
+
+    @property
+    def several(self) -> bool:
+        """Whether the noun before is a plural."""
+        return bool(self.before) and _is_plural(self.last)
 
 
 def _is_noun(tokens: list[str], at: int, noun: str, before: str) -> bool:
     """True when the token at `at`, which may be a form of `noun`, is a noun here."""
     known = vocabulary()
-    token, following = tokens[at], tokens[at + 1 : at + 2]
-    last = tokens[at - 1] if at else ","
-    on = frozenset(following) or frozenset(",")
-    if before and on <= BEFORE_NOUN - {"of", "with"}:
-        # "A woman painting a fence", "waves batter the ship".
+    token, last = tokens[at], tokens[at - 1] if at else ","
+    on = tokens[at + 1] if at + 1 < len(tokens) else ","
+    here = _Here(tokens, at, noun, before, token, last, on, noun != token and token.endswith("s"))
+    if _is_surely_done(here) or _is_other(here) or (noun == token and _describes(tokens, at)):
         return False
-    acts = noun != token and before in ACTING and _agrees(tokens, at)
-    if acts and (any(map(_is_adverb, on)) or noun_at(tokens, at + 1)[0]):
-        # "A gardener waters tomatoes", "a man gestures wildly".
-        return False
-    ones = plain_forms(token)[1:] if token.endswith("s") else []
-    goes_on = bool(following) and following[0][0].isalnum()
-    if before and goes_on and any(one in known.archetype for one in ones) and _is_one(tokens, at - 1):
-        # "A rooster shelters under a roof".
-        return False
-    if noun == token and any(
-        (one in known.archetype and one in known.common and token not in known.common)
-        or (before and one in known.verbs)
-        or (one in known.both and (is_done(tokens, at, before) or (before and on <= THROUGH)))
-        for one in ones
-    ):
-        # "Twin tails" are no tail coat, "snow falls" is no waterfall, and who "steps out" is no stair.
-        return False
-    if noun == token and _describes(tokens, at):
-        return False
-    if noun in known.verbs and token.endswith("ing") and _names(tokens, at + 1):
-        # "A burning house".
-        return False
-    plural = noun != token and token.endswith("s")
-    may_be_done = noun in known.verbs or noun in known.both
-    if may_be_done and last == "to" and on <= BEFORE_NOUN | AFTER_PLACE:
-        # "To shield from the sun".
-        return False
-    if may_be_done and plural and not last[0].isalnum() and on <= BEFORE_NOUN - {"of", "with"}:
-        # "The lion, crowned, surveys his land".
-        return False
-    if may_be_done and (_is_adverb(last) or (plural and (last in ONE or any(map(_is_adverb, on))))):
-        # "Lightly blows", "a bridge that crosses", "climbs vertically".
-        return False
-    if last in BEFORE_NOUN or last.endswith("'s") or following == ["of"]:
-        return True
-    if last in known.adjectives:
+    if last in BEFORE_NOUN or last.endswith("'s") or on == "of" or last in known.adjectives:
         return True
     if noun in known.adverbs and noun not in known.verbs:
-        return plural
+        return here.plural
     if noun == token and not before and noun in known.either and noun not in known.common:
         # "Hypnotic" is no drug.
         return False
-    if (
-        token.endswith("ing")
-        and before in LIVING
-        and following
-        and any(form in known.verbs or form in known.both for form in plain_forms(token)[1:])
-        and (following[0] in BEFORE_NOUN or _names(tokens, at + 1))
-    ):
-        # "A hedgehog crossing roads".
+    if _is_likely_done(here):
         return False
-    several = bool(before) and _is_plural(last)
-    if several and token.endswith("ing"):
+    return noun not in known.verbs or _stands_as_noun(here)
+
+
+def _is_other(here: _Here) -> bool:
+    """True when the token is a noun as it stands, but here a form of another: "twin tails" are no tail coat, "snow falls" is no
+    waterfall, and who "steps out" is no stair."""
+    known = vocabulary()
+    ones = plain_forms(here.token)[1:] if here.noun == here.token and here.token.endswith("s") else []
+    goes = is_done(here.tokens, here.at, here.before) or (here.before and here.on in THROUGH)
+    return any(
+        (one in known.archetype and one in known.common and here.token not in known.common)
+        or (here.before and one in known.verbs)
+        or (one in known.both and goes)
+        for one in ones
+    )
+
+
+def _is_surely_done(here: _Here) -> bool:
+    """True when the token is something done, whatever stands before it."""
+    known = vocabulary()
+    determined = here.on in BEFORE_NOUN - {"of", "with"}
+    if here.before and determined:
+        # "A woman painting a fence", "waves batter the ship".
+        return True
+    acts = here.noun != here.token and here.before in ACTING and _agrees(here.tokens, here.at)
+    if acts and (_is_adverb(here.on) or noun_at(here.tokens, here.at + 1)[0]):
+        # "A gardener waters tomatoes", "a man gestures wildly".
+        return True
+    ones = plain_forms(here.token)[1:] if here.token.endswith("s") and here.on[0].isalnum() else []
+    if here.before and any(one in known.archetype for one in ones) and _is_one(here.tokens, here.at - 1):
+        # "A rooster shelters under a roof".
+        return True
+    if here.noun in known.verbs and here.token.endswith("ing") and _names(here.tokens, here.at + 1):
+        # "A burning house".
+        return True
+    return here.changes and (
+        # "To shield from the sun".
+        (here.last == "to" and here.on in BEFORE_NOUN | AFTER_PLACE)
+        # "Lightly blows".
+        or _is_adverb(here.last)
+        # "A bridge that crosses", "climbs vertically", "the lion, crowned, surveys his land".
+        or (
+            here.plural
+            and (here.last in ONE or _is_adverb(here.on) or (determined and not here.last[0].isalnum()))
+        )
+    )
+
+
+def _is_likely_done(here: _Here) -> bool:
+    """True when the token is something done if nothing before it says that a noun comes."""
+    known = vocabulary()
+    if here.token.endswith("ing") and here.before:
         # "Laser beams crossing".
-        return False
-    if several and may_be_done and (noun == token or plural):
+        if here.several:
+            return True
+        stems = plain_forms(here.token)[1:]
+        doing = any(form in known.verbs or form in known.both for form in stems)
+        goes_on = here.on in BEFORE_NOUN or _names(here.tokens, here.at + 1)
+        if doing and goes_on and here.before in LIVING:
+            # "A hedgehog crossing roads".
+            return True
+    if here.several and here.changes and (here.noun == here.token or here.plural):
         # "Ink drops bloom", "the one with big eyes frolics".
+        return True
+    if here.changes and is_done(here.tokens, here.at, here.before):
+        return True
+    # "Rain streaks down the glass", "a flock flutters past".
+    goes = here.plural and here.before and here.on in ONWARDS - ALONG
+    return here.noun in known.both and bool(goes)
+
+
+def _stands_as_noun(here: _Here) -> bool:
+    """True when a token that is more often a verb is a noun all the same."""
+    known = vocabulary()
+    if here.last in DOER:
         return False
-    if noun not in known.verbs:
-        # "Rain streaks down the glass", "a flock flutters past".
-        goes = plural and before and on <= ONWARDS - ALONG
-        return noun not in known.both or not (goes or is_done(tokens, at, before))
-    if last in DOER or is_done(tokens, at, before):
-        return False
-    happens = known.archetype[noun] == "event"
-    ends = not following or not following[0][0].isalnum()
-    if token.endswith("ing"):
+    happens = known.archetype[here.noun] == "event"
+    ends = not here.on[0].isalnum()
+    if here.token.endswith("ing"):
         # "Porch railing", but "laundry hanging on a line".
-        return ends and bool(before) and before not in LIVING and known.archetype[noun] not in VAGUE
-    single = before and not several and token not in known.archetype
-    if plural and (on <= ONWARDS | MEANWHILE or (before and on <= JOINTS) or single):
+        thing = known.archetype[here.noun] not in VAGUE
+        return ends and bool(here.before) and here.before not in LIVING and thing
+    single = here.before and not here.several and here.token not in known.archetype
+    if here.plural and (here.on in ONWARDS | MEANWHILE or (here.before and here.on in JOINTS) or single):
         # "A leaf falls into the river", "unfolds and flies away", "smoke drifts".
         return False
     if (
-        (plural and not (happens and last[0].isalnum()))
-        or last in AFTER_PLACE
-        or (before and not plural and last not in MANY and not last.endswith("s"))
+        (here.plural and not (happens and here.last[0].isalnum()))
+        or here.last in AFTER_PLACE
+        or (here.before and not here.plural and here.last not in MANY and not here.last.endswith("s"))
     ):
         # "Soap bubbles", "in paint"; and "dog food", for the dog would have to be many to do it.
         return True
-    if following and following[0].endswith("ing"):
+    if here.on.endswith("ing"):
         return not happens
     # "Steam, gears", "forge interior", but "play".
-    ends = ends or (noun != token and on <= AFTER_PLACE) or following[0] not in STOP
-    return not last[0].isalnum() and ends and not happens and known.archetype[noun] != "person"
+    ends = ends or (here.noun != here.token and here.on in AFTER_PLACE) or here.on not in STOP
+    return not here.last[0].isalnum() and ends and not happens and known.archetype[here.noun] != "person"
 
 
 def _is_one(tokens: list[str], at: int) -> bool:
@@ -291,7 +336,7 @@ def _names(tokens: list[str], at: int) -> bool:
     return True
 
 
-def _made(token: str) -> str:
+def made(token: str) -> str:
     """The archetype of a word that no dictionary has but that is made of words it has: who does something is a person
     (*kayaker*), what is put together is what its end says (*sandcastle*)."""
     known = vocabulary()
@@ -315,56 +360,6 @@ def is_known(word: str) -> bool:
     """True for words of the English dictionary as they stand."""
     known = vocabulary()
     return word in known.archetype or word in known.other or word in known.adjectives
-
-
-LONG = 8
-"""From this length on a word with two slips can still be told."""
-LETTERS = "abcdefghijklmnopqrstuvwxyz"
-
-
-def mended(token: str, phrases: Collection[str]) -> str:
-    """`token` with one letter too many, too few, wrong or exchanged put right, if that makes a common word, or two, if that
-    makes a long one of the engine's own; else as is."""
-    if not (token.isascii() and token.isalpha() and 5 <= len(token) < 3 * LONG):
-        return token
-    if _made(token) or is_derived(token):
-        return token
-    known = vocabulary()
-    parts = [(token[:k], token[k:]) for k in range(len(token) + 1)]
-    near = [a + b[1] + b[0] + b[2:] for a, b in parts if len(b) > 1]
-    near += [a + b[1:] for a, b in parts if b]
-    near += [a + c + b[1:] for a, b in parts if b for c in LETTERS]
-    near += [a + c + b for a, b in parts for c in LETTERS]
-    # Few slip at the first letter.
-    near = [word for word in near if word[0] == token[0]]
-    for word in near:
-        if any(form in phrases for form in plain_forms(word)):
-            return word
-    for word in near:
-        for form in plain_forms(word):
-            if form in known.common and known.archetype[form] not in VAGUE:
-                return word
-    if len(token) < LONG:
-        return token
-    near = [word for word in phrases if word[0] == token[0] and _slips(word, token) <= 2]
-    return near[0] if len(near) == 1 else token
-
-
-def _slips(word: str, token: str) -> int:
-    """How many letters are too many, too few, wrong or exchanged with their neighbour; three for more."""
-    if abs(len(word) - len(token)) > 2:
-        return 3
-    before: list[int] = []
-    last = list(range(len(token) + 1))
-    for i, letter in enumerate(word, 1):
-        row = [i]
-        for j, other in enumerate(token, 1):
-            least = min(row[j - 1] + 1, last[j] + 1, last[j - 1] + (letter != other))
-            if i > 1 and j > 1 and letter == token[j - 2] and word[i - 2] == other:
-                least = min(least, before[j - 2] + 1)
-            row.append(least)
-        before, last = last, row
-    return min(last[-1], 3)
 
 
 def is_derived(token: str) -> bool:
