@@ -475,6 +475,19 @@ def test_the_report_adds_nothing_that_the_photograph_does_not_show(
     )
 
 
+def test_the_report_names_what_was_to_flow_and_stands_still(
+    engine: AnimaticEngine, photograph: Image, lake: Image
+) -> None:
+    def told(prompt: str, image: Image) -> Any:
+        return render(engine, Shot(prompt=prompt, has_image=True), image).report.details
+
+    still = told("waves on a lake, clouds drifting, static shot", figure((40, 90, 60)))
+    assert (still["water"], still["sky"]) == ("still", "still")
+    assert {"lake", "clouds"} <= {*still["not_drawn"]}
+    assert not {"lake", "clouds"} & {*told("no clouds, no lake, static shot", photograph)["not_drawn"]}
+    assert "lake" not in told("a lake, static shot", lake)["not_drawn"]
+
+
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     width=st.integers(1, 90), height=st.integers(1, 90), grey=st.booleans(), seed=st.integers(0, 9),

@@ -37,6 +37,8 @@ from rushes.engines.base import Control, Picture, Plan, Report, Samples
 SPARE = 1.2
 """The photograph is kept this much larger than the picture, so that a move into it stays sharp."""
 WATERS = frozenset({"sea", "coast", "beach", "lake", "river", "waterfall", "harbour"})
+WATER_READ = frozenset({"water", *(f"place:{name}" for name in WATERS)})
+"""What words for water are read as."""
 AIRY = frozenset({"clear", "cloudy", "overcast", "storm", "windy", "time lapse", "sky"})
 """Words that are said of what is above."""
 REACH = 0.14
@@ -160,7 +162,15 @@ class PhotoFilm:
     def _account(self, scene: Scene, brief: Brief) -> Report:
         """What became of the prompt. What it names is the photograph's own, and is not drawn into it."""
         named = [word for word, kind in brief.readings if kind.startswith(("subject:", "action:"))]
-        not_drawn = tuple(dict.fromkeys((*named, *brief.undrawn)))
+        # So are water and clouds, which only move where they are sure to be.
+        flowing = frozenset() if self._water.sure else WATER_READ
+        flowing |= frozenset() if self._drifts else {"weather:cloudy"}
+        still = [
+            word
+            for word, kind in brief.readings
+            if kind in flowing and kind.rpartition(":")[2] not in brief.without
+        ]
+        not_drawn = tuple(dict.fromkeys((*named, *still, *brief.undrawn)))
         warnings = []
         if not brief.understood:
             warnings.append("Nothing in the prompt was understood; the move is the engine's own choice.")
