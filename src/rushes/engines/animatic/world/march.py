@@ -270,7 +270,7 @@ def _rock(grains: Plane, size: int, x: float, y: float, z: float, away: float) -
         fine = _grain_at(grains, size, x * f4(1.9), y * f4(2.1))
         fine += _grain_at(grains, size, z * f4(1.9), y * f4(2.1) + f4(53))
         bits += fine * middle
-    return bits * f4(0.4)
+    return bits * f4(0.5)
 
 
 @inner
@@ -381,7 +381,7 @@ def walk_land(
     reds = scratch(CHUNK, f4)
     greens = scratch(CHUNK, f4)
     blues = scratch(CHUNK, f4)
-    clears = scratch(CHUNK, f4)
+    bares = scratch(CHUNK, f4)
     # Where they are in the map, and in the grain at several sizes.
     at, ax, ay = scratch(CHUNK, i4), scratch(CHUNK, f4), scratch(CHUNK, f4)
     at_far = scratch(CHUNK, i4)
@@ -396,8 +396,8 @@ def walk_land(
     olders_of = scratch(STRIP, f4)
     newers_of = scratch(STRIP, f4)
     joineds_of = scratch(STRIP, i4)
-    # What was last seen of each: its colour, height and distance.
-    pasts_of = np.empty((STRIP, 5), np.float32)
+    # What was last seen of each: its colour and distance.
+    pasts_of = np.empty((STRIP, 4), np.float32)
     strip = np.empty((STRIP, rows, 4), np.float32)
     for first_column in range(0, columns, STRIP):
         lift(light, first_column, strip)
@@ -596,13 +596,15 @@ def walk_land(
                     above = max(ground - base, f4(0))
                     clear = decay(d * length * fog * (f4(0.25) + decay(above * falloff)))
                     lost = (f4(1) - clear) * strength
-                    clears[q] = clear
+                    gx, gz = heights[o + u8(1)] - heights[o], heights_below[o] - heights[o]
+                    steep = clamp(np.sqrt(gx * gx + gz * gz) * upright - f4(0.7), f4(0), f4(1))
+                    bares[q] = steep * strata * (f4(1) - green) * (f4(1) - f4(0.5) * snow) * clear
                     reds[q] = r * (direct * sun_r + sky * sky_r) * clear + haze[i, 0] * lost
                     greens[q] = g * (direct * sun_g + sky * sky_g) * clear + haze[i, 1] * lost
                     blues[q] = b * (direct * sun_b + sky * sky_b) * clear + haze[i, 2] * lost
                 # On to the strip.
                 pr, pg, pb = pasts_of[across, 0], pasts_of[across, 1], pasts_of[across, 2]
-                pz, pd = pasts_of[across, 3], pasts_of[across, 4]
+                pd = pasts_of[across, 3]
                 for q in range(seen):
                     top = tops[q]
                     d = away[q]
@@ -619,24 +621,18 @@ def walk_land(
                     r, g, b = reds[q], greens[q], blues[q]
                     first = max(i4(np.ceil(top)), i4(0))
                     share = f4(1) / f4(max(last - first, 1))
-                    # How far it is from lying flat: of what begins it is not known, but what fills rows at once is a face.
-                    steep = f4(1)
                     if kinds[q] == i4(BEGUN):
                         pr, pg, pb, pd = r, g, b, d
-                    else:
-                        steep = clamp(
-                            (grounds[q] - pz) / max(d - pd, f4(1e-3)) * f4(0.9) - f4(0.5), f4(0), f4(1)
-                        )
-                    steep *= clears[q]
+                    bare = bares[q]
                     for j in range(first, last):
                         k = f4(last - j) * share
                         rough = f4(1)
-                        if steep > f4(0) and last - first > 2:
-                            # A face has many rows from one sample to the next: each has its own bit of rock.
+                        if bare > f4(0) and last - first > 2:
+                            # Bare rock that stands up has many rows from one sample to the next: each has its own bit of it.
                             e = pd + (d - pd) * k
                             x, z = u0 + ru * e, v0 + rv * e
                             y = (eye - (f4(j) + f4(0.5) - horizon) * e / focal) / cell
-                            rough += _rock(grains, size, x, y, z, e / cell) * steep
+                            rough += _rock(grains, size, x, y, z, e / cell) * bare
                         strip[across, j, 0] = (pr + (r - pr) * k) * rough
                         strip[across, j, 1] = (pg + (g - pg) * k) * rough
                         strip[across, j, 2] = (pb + (b - pb) * k) * rough
@@ -646,7 +642,7 @@ def walk_land(
                         strip[across, first - 1, 0] += (r - strip[across, first - 1, 0]) * edge
                         strip[across, first - 1, 1] += (g - strip[across, first - 1, 1]) * edge
                         strip[across, first - 1, 2] += (b - strip[across, first - 1, 2]) * edge
-                    pr, pg, pb, pz, pd = r, g, b, grounds[q], d
+                    pr, pg, pb, pd = r, g, b, d
                 pasts_of[across, 0], pasts_of[across, 1], pasts_of[across, 2] = pr, pg, pb
-                pasts_of[across, 3], pasts_of[across, 4] = pz, pd
+                pasts_of[across, 3] = pd
         lay(strip, first_column, light)
