@@ -15,7 +15,9 @@ from rushes.engines.animatic.scene.compose import compose
 from rushes.engines.animatic.scene.graph import Scene
 from rushes.engines.animatic.tables import places, table
 from rushes.engines.animatic.world.land import Land, raised
+from rushes.engines.animatic.world.plants import Plants, kinds_of
 from rushes.engines.animatic.world.sprites import DRAWN
+from rushes.engines.animatic.world.terrain import Terrain
 
 from .conftest import render
 
@@ -41,6 +43,24 @@ def test_what_floats_takes_the_picture_to_the_water(prompt: str, place: str) -> 
     assert composed(prompt).place == place
 
 
+@pytest.mark.parametrize(
+    ("prompt", "place"),
+    [("a jungle with a river", "river"), ("a forest and a lake", "lake"), ("the sea and a coast", "sea")],
+)
+def test_the_place_that_shows_the_others_is_the_picture(prompt: str, place: str) -> None:
+    assert composed(prompt).place == place
+
+
+@pytest.mark.parametrize("where", ["a forest", "the sea"])
+def test_a_bird_is_not_lost_in_fog(first: First, where: str) -> None:
+    there, gone = (
+        first(f"a bird over {where} in fog, static shot", cfg_scale=1.0, negative_prompt=without).astype(int)
+        for without in ("", "bird")
+    )
+    changed = np.abs(there - gone).max(axis=2)
+    assert (changed > 40).mean() > 0.003
+
+
 def test_what_cannot_float_here_is_not_drawn_and_said(engine: AnimaticEngine) -> None:
     report = render(engine, Shot(prompt="a red boat in the desert")).report
     assert report.details["subjects"] == []
@@ -53,7 +73,7 @@ def test_what_cannot_float_here_is_not_drawn_and_said(engine: AnimaticEngine) ->
 def test_from_the_air_more_is_seen(place: str) -> None:
     ground, air = composed(f"{place}, static shot"), composed(f"drone shot, {place}")
     between = composed(f"{place} from above")
-    assert ground.path.base.y < between.path.base.y < air.path.base.y
+    assert ground.path.base.y < between.path.base.y <= air.path.base.y
     assert air.path.base.y > 3 * ground.path.base.y
     assert air.path.base.rise < ground.path.base.rise
 
@@ -132,3 +152,14 @@ def test_a_shore_has_no_hollows_that_waves_wash_in(seed: int) -> None:
 def test_a_tall_picture_of_a_shore_looks_towards_the_water() -> None:
     wide, tall = (compose(Shot(prompt="a beach", cfg_scale=1.0), *size)[0] for size in ((160, 90), (90, 160)))
     assert tall.path.base.yaw > wide.path.base.yaw
+
+
+def test_trees_stand_in_the_haze_of_their_ground() -> None:
+    scene = composed("aerial view of a forest in fog")
+    land = Land.from_row(scene.ground["terrain"], 0.0, 4)
+    terrain = Terrain(land, scene.air, scene.path.base.y, scene.seed)
+    valley, peak = terrain.haze(np.array([0.0, land.height], np.float32))
+    assert 2 * peak < valley
+    trees = Plants(kinds_of(scene.ground["plants"], {}, 0.0), terrain, terrain.start, scene.air, 1.0, 1)
+    assert np.allclose(trees.haze, terrain.haze(trees.feet))
+    assert np.ptp(trees.haze) > 0.1

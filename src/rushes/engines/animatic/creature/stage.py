@@ -24,6 +24,8 @@ from rushes.engines.animatic.world.view import Canvas, Pose
 WING_SPAN = 3.3
 BOAT_LENGTH = 8.0
 """Metres."""
+MISTED = 0.45
+"""Optical depth of the air before a flyer, at most."""
 LOWEST = 0.42
 """Short sides of the picture below its middle where a boat's foot may be."""
 DRAUGHT = -0.6
@@ -82,7 +84,9 @@ class Troupe:
         yaw = pose.yaw + (turn if ahead > 0 else math.pi - turn)
         roll = ahead * (0.28 + 0.22 * math.sin(0.6 * t + phase * 5))
         rows = bird(beat, effort, subject.colour).placed(1.0, at, yaw, roll, 0.06)
-        draw_body(canvas, pose, rows, self._lamp(haze, subject.across, distance * 30, t, texture=2.0))
+        # Hazy as what is far away, but never lost in fog.
+        away = min(distance * 30, MISTED / max(self._scene.air.fog, 1e-9))
+        draw_body(canvas, pose, rows, self._lamp(haze, subject.across, away, t, texture=2.0))
 
     def _boat(self, subject: Subject, canvas: Canvas, pose: Pose, t: float, haze: Plane) -> None:
         scene = self._scene

@@ -17,7 +17,9 @@ def setting(brief: Brief, unwanted: frozenset[str], dice: Dice) -> str:
     """The name of the place."""
     rows, subjects = places(), table("subjects")
     named = [place for place in brief.places if place in rows and place not in unwanted]
-    named.sort(key=lambda place: not rows[place].get("landmark", False))
+    # A landmark, or the place that shows most of the others: of a jungle and a river the river in it.
+    shown = {place: len({*named} & {*rows[place].get("shows", ())}) for place in named}
+    named.sort(key=lambda place: (not rows[place].get("landmark", False), -shown[place]))
     implied = [place for place in brief.implied if place in rows and place not in unwanted]
     bodies = [subjects[wish.kind] for wish in brief.subjects if wish.kind not in unwanted]
     homes = [home for body in bodies for home in body.get("homes", []) if home in rows]
@@ -79,6 +81,9 @@ def laid_out(place: str, brief: Brief, unwanted: frozenset[str]) -> dict[str, An
 def _from_above(ground: dict[str, Any], height: float) -> dict[str, Any]:
     """The place as it looks from `height` (0…1) of where drones fly there."""
     aloft = ground["aloft"]
+    if "layers" in aloft:
+        # There is no half-way between being in it and above it.
+        height = 1.0
     eye = float(ground["eye"])
     # Half-way up between two metres and two hundred are twenty.
     eye *= (float(aloft["eye"]) / eye) ** height

@@ -206,7 +206,8 @@ def _draw(light: Plane, sprites: Plane, spans: Plane, items: Plane) -> None:
 
 
 class Plants:
-    """The layer: all kinds of plants of a place."""
+    """The layer: all kinds of plants of a place. `feet` (n,) is how high each stands, in metres, and `haze` how much
+    thicker than the air's fog it is there."""
 
     def __init__(
         self,
@@ -229,6 +230,9 @@ class Plants:
             self._scatter(kind, names.index(kind.sprite), start, terrain, rng) for kind in kinds if kind.count
         ]
         self._plants = np.concatenate(columns) if columns else np.zeros((0, 10), np.float32)
+        # The same haze as before the ground that they stand on.
+        self.feet: Plane = self._plants[:, 1]
+        self.haze: Plane = terrain.haze(self.feet) if terrain else np.ones(len(self.feet), np.float32)
 
     def guide(self, pose: Pose) -> Pose:
         return pose
@@ -306,7 +310,7 @@ class Plants:
         items[:, 4] = size
         items[:, 5] = size
         # Plants that the camera passes fade instead of vanishing.
-        clear = np.exp(-z * self._air.fog)
+        clear = np.exp(-z * self._air.fog * self.haze[order])
         items[:, 6:9] = plants[:, 7:10]
         items[:, 9] = clear
         gust = np.sin(t * 1.3 + plants[:, 0] * 0.35) + 0.5 * np.sin(t * 2.9 + plants[:, 2] * 1.7)

@@ -87,6 +87,16 @@ class Terrain:
         sampled = cv2.remap(self._heights, u[None], v[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
         return np.asarray(sampled[0], np.float32)
 
+    def haze(self, height: Plane) -> Plane:
+        """How much thicker than the air's fog it is before the ground at these heights (n,): it lies in the valleys."""
+        base, falloff = self._lies
+        return np.asarray(0.25 + np.exp(-np.maximum(height - base, 0) * falloff), np.float32)
+
+    @property
+    def _lies(self) -> tuple[float, float]:
+        """Up to where the haze is thickest, in metres, and how fast it thins out above."""
+        return 0.1 * self.land.height, self.land.low_fog / (0.16 * self.land.height + 1)
+
     @property
     def start(self) -> tuple[float, float]:
         """Where the camera's path begins, in metres of the map."""
@@ -99,7 +109,7 @@ class Terrain:
             [
                 land.cell, land.cell * land.size * 0.8, max(0.3, min((pose.y - self.floor(pose.x, pose.z)) * 0.3, 30.0)),
                 1.0 if land.wet else 0.0,
-                self._fog, 0.1 * land.height, land.low_fog / (0.16 * land.height + 1), 0.96, land.bumps, land.strata,
+                self._fog, *self._lies, 0.96, land.bumps, land.strata,
                 land.texture, land.surf, t,
             ],
             np.float32,
