@@ -81,6 +81,8 @@ def make(shot: Shot, image: Picture | None = None) -> Took:
 
 def first(prompt: str) -> float:
     """Seconds from now to the first picture of a process in which nothing is loaded."""
+    # The engine does not need scipy, and without extras it is not there; numba would load it where it finds it.
+    sys.modules["scipy"] = None  # type: ignore[assignment]
     started = time.perf_counter()
     engine = AnimaticEngine({})
     engine.load(Unheard())
