@@ -14,7 +14,7 @@ from rushes.dialects.base import OutcomeView, RequestView
 STORY = [
     RequestView(id="r1", status=Status.QUEUED),
     RequestView(id="r1", status=Status.PROCESSING, phase="load", progress=0.01),
-    RequestView(id="r1", status=Status.PROCESSING, phase="render", progress=0.3),
+    RequestView(id="r1", status=Status.PROCESSING, phase="render", note="compiling 2 of 7", progress=0.3),
     RequestView(id="r1", status=Status.PROCESSING, phase="render", progress=0.4),
     RequestView(id="r1", status=Status.PROCESSING, phase="render", progress=0.6),
     RequestView(id="r1", status=Status.SUCCESS, outcome=OutcomeView(video_url="v")),
@@ -43,6 +43,8 @@ def test_bar(monkeypatch: pytest.MonkeyPatch) -> None:
         frames.append(screen.getvalue())
         screen.truncate(0)
     assert ["queued" in frames[0], "loading the engine" in frames[1], "rendering" in frames[2]] == [True] * 3
+    assert "rendering: compiling 2 of 7" in frames[2]
+    assert "compiling" not in frames[3]
     assert "30%" in frames[2]
     assert "60%" in frames[4]
     assert "100%" in frames[5]

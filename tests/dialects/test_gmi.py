@@ -57,7 +57,7 @@ attempts = st.builds(
 
 
 def carried_view(view: RequestView) -> RequestView:
-    """Times lose their fraction. Phase, progress, place, forecast and live preview are told before the end, the outcome after a
+    """Times lose their fraction. Phase, note, progress, place, forecast and live preview are told before the end, the outcome after a
     success, the error after any other end, where one is always told; and after the end whether the files are gone."""
     live, done = not view.status.terminal, view.status is Status.SUCCESS
     failed = view.status.terminal and not done
@@ -67,6 +67,7 @@ def carried_view(view: RequestView) -> RequestView:
         updated_at=math.floor(view.updated_at),
         queued_at=math.floor(view.queued_at),
         phase=view.phase if live else None,
+        note=view.note if live else None,
         progress=view.progress if live else None,
         position=view.position if live else None,
         eta=view.eta if live else None,

@@ -83,6 +83,7 @@ def _views(status: Status) -> st.SearchStrategy[RequestView]:
         is_public=st.booleans(),
         payload=st.none() | objects,
         phase=maybe,
+        note=maybe,
         progress=st.none() | st.floats(0, 1),
         position=st.none() | st.integers(0, 10**6),
         eta=st.none() | st.floats(0, 1e6),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rushes.core.errors import EngineError
+from rushes.core.request import Phase
 from tests.server.live import Live
 from tests.server.site import GMI, Account, Site, open_site, picture
 
@@ -64,6 +65,15 @@ def test_a_stream_shows_what_is_being_made(site: Site, ann: Account) -> None:
     last = live.event()
     assert last is not None
     assert "live_preview_url" not in last.record
+
+
+def test_what_the_engine_says_of_its_phase_is_told_while_it_lasts(site: Site, ann: Account) -> None:
+    request = ann.submitted()
+    lease = site.start(request)
+    site.house.ledger.beat(lease, Phase.RENDER, 0.0, "compiling 2 of 7")
+    assert ann.record(request)["note"] == "compiling 2 of 7"
+    site.house.ledger.beat(lease, Phase.RENDER, 0.1)
+    assert "note" not in ann.record(request)
 
 
 def test_a_stream_is_one_to_every_reader(ann: Account) -> None:

@@ -66,6 +66,10 @@ def test_an_engine_is_prepared_once_last_in_line_and_stopped_with_its_worker(tol
     pid, environment = json.loads(told.read_text())
     assert [child.pid for child in children() if child not in before] == [pid]
     assert psutil.Process(pid).nice() == LAST
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        # Its session gets no more of the machine than its process.
+        assert group.read_text().split()[-1] == str(LAST)
     assert "RUSHES_API_KEY" not in environment
     assert os.getpgid(pid) != os.getpgid(0)
     preparations.stop()

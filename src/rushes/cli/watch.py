@@ -60,9 +60,8 @@ class Bar:
 
     def show(self, view: RequestView) -> None:
         if view.status is Status.PROCESSING:
-            self.progress.update(
-                self._task, description=doing(view), total=1.0, completed=view.progress or 0.0
-            )
+            what = f"{doing(view)}: {view.note}" if view.note else doing(view)
+            self.progress.update(self._task, description=what, total=1.0, completed=view.progress or 0.0)
         elif view.status is Status.SUCCESS:
             self.progress.update(self._task, description="done", total=1.0, completed=1.0)
         else:
@@ -107,6 +106,8 @@ def print_result(view: RequestView, path: Path | None = None) -> None:
             console.print(f"ready in    {view.eta:.0f} s{error}")
         if view.progress is not None:
             console.print(f"progress    {view.progress:.0%}")
+        if view.note:
+            console.print(f"note        {view.note}", markup=False)
         if view.error:
             console.print(f"error       {view.error}", markup=False)
         return

@@ -150,7 +150,8 @@ NO_FORECAST = Forecast()
 
 
 class RequestView(msgspec.Struct, frozen=True, kw_only=True):
-    """A request as a client sees it. Times are seconds since the epoch, `progress` is 0 … 1 of the whole attempt;
+    """A request as a client sees it. Times are seconds since the epoch, `progress` is 0 … 1 of the whole attempt, `note`
+    the engine's word on its phase, such as what it waits for;
     `position` counts the requests before it in the line, `eta` is the seconds to its end by what such requests took
     lately, give or take `eta_error`; `live_preview_url` is a picture of what is being made, as long as it is;
     `warnings` are sentences about the call itself, such as keys that the model does not know. `expired` says that the
@@ -167,6 +168,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
     is_public: bool = False
     payload: dict[str, Any] | None = None
     phase: str | None = None
+    note: str | None = None
     progress: float | None = None
     position: int | None = None
     eta: float | None = None
@@ -203,6 +205,7 @@ class RequestView(msgspec.Struct, frozen=True, kw_only=True):
             user_id=request.owner,
             payload=request.payload if payload is None else payload,
             phase=str(request.phase) if running and request.phase else None,
+            note=request.note if running and request.note else None,
             progress=request.progress if running else None,
             position=forecast.position,
             eta=forecast.eta,

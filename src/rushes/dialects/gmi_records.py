@@ -63,6 +63,7 @@ class Record(msgspec.Struct, kw_only=True):
     updated_at: int | float = 0
     queued_at: int | float = 0
     phase: str | UnsetType = UNSET
+    note: str | UnsetType = UNSET
     progress: float | UnsetType = UNSET
     position: int | UnsetType = UNSET
     eta_seconds: float | UnsetType = UNSET
@@ -161,6 +162,7 @@ def record_of(view: RequestView) -> Record:
         record.outcome.expired = view.expired or UNSET
     else:
         record.phase = view.phase or UNSET
+        record.note = view.note or UNSET
         record.progress = _given(view.progress)
         record.position = _given(view.position)
         record.eta_seconds = _given(view.eta)
@@ -218,6 +220,7 @@ def view_of(record: Record) -> RequestView:
         is_public=record.is_public or False,
         payload=None if record.payload is UNSET else record.payload,
         phase=record.phase or None,
+        note=record.note or None,
         progress=_taken(record.progress),
         position=_taken(record.position),
         eta=_taken(record.eta_seconds),

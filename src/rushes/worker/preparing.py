@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import structlog
@@ -55,6 +56,9 @@ def _start(engine: str, arguments: tuple[str, ...]) -> subprocess.Popen[bytes]:
     )
     with suppress(psutil.Error):  # it is done already, or the machine does not let us
         psutil.Process(process.pid).nice(LAST)
+    with suppress(OSError):  # not Linux, or sessions share the processors by processes here
+        # Else a session gets as much as another, however nice its processes are.
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(LAST))
     threading.Thread(target=_follow, args=(engine, process), name="preparing", daemon=True).start()
     log.info("engine being prepared", engine=engine, process=process.pid)
     return process
