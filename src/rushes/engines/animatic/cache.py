@@ -62,7 +62,7 @@ def open_folder(cpu: str) -> Path:
     except OSError:
         # A read-only home still renders; it only compiles again in the next process.
         return Path(tempfile.mkdtemp(prefix="rushes-kernels-"))
-    if "NUMBA_CACHE_DIR" not in os.environ:
+    if not os.environ.get("NUMBA_CACHE_DIR"):
         prune(folder)
     return folder
 

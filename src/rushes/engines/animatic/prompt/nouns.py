@@ -34,7 +34,8 @@ ONWARDS = THROUGH | ALONG | word_set("up down out off back forward")
 MEANWHILE = word_set("as while how what where")
 ONE = word_set("a an one that this another each every")
 """What stands before one thing."""
-DOER = word_set("he she they we you i it who to can will would and or then while as but not")
+PRONOUNS = word_set("he she they we you i it who")
+DOER = PRONOUNS | word_set("to can will would and or then while as but not")
 """Words after which a doubtful word is something done."""
 LIVING = frozenset({"quadruped", "bird", "penguin", "fish", "insect", "snake", "primate", "robot", "person"})
 ACTING = LIVING | {"car", "cycle", "boat", "aircraft", "train", "vehicle"}

@@ -20,6 +20,7 @@ from rushes.engines.animatic.prompt.nouns import (
     LIVING,
     ONWARDS,
     PLAIN,
+    PRONOUNS,
     is_adjective,
     is_done,
     is_nothing_to_draw,
@@ -59,7 +60,6 @@ SHADES = word_set("in and is are warm deep bright dark light pale soft burnt viv
 """Words after which a colour is a colour, though a fruit may be called so."""
 GOING = word_set("move push pull slide walk circle rotate spin revolve follow")
 FRAMED = word_set("shot view camera")
-PRONOUNS = word_set("he she they we you i it who")
 OWN = word_set("a an his her their my its old vintage digital")
 PACES = word_set("slow quick fast smooth gentle steady sweeping dramatic long subtle rapid")
 TOWARDS = word_set("to the towards toward")

@@ -84,8 +84,8 @@ class Fall:
     """The layer: water over the terrain's cliff; `width` metres across, `mist` metres that it reaches."""
 
     def __init__(self, row: Mapping[str, Any], terrain: Terrain, light: Air, seed: int) -> None:
-        x, z = terrain.land.brink
         land = terrain.land
+        x, z = land.brink
         lean = land.cliff_depth / land.cliff
         # It starts where the bed of the river breaks off, which lies below the brink on both sides.
         high = float(terrain.ground(np.array([x]), np.array([z + 1.25 * land.cliff_depth]))[0]) + 0.8
